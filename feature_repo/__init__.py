@@ -1,0 +1,1 @@
+"""What is stored: manifest, recipes, feature tables, mirror, pull, faults, and the Feast repository."""

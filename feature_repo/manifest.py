@@ -1,0 +1,79 @@
+"""The manifest: one row per utterance, with ids, text, labels, split, media and span (DESIGN section 5)."""
+
+import polars as pl
+
+from feature_repo.errors import BadInputError, UnknownNameError
+
+# Column -> type. The order is the order in the file; everything but the first four may be null.
+MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "utterance_id": pl.String,
+    "corpus": pl.String,
+    "split": pl.String,
+    "dialogue_id": pl.String,
+    "turn": pl.Int32,
+    "speaker_id": pl.String,
+    "speaker_raw": pl.String,
+    "text": pl.String,
+    "language": pl.String,
+    "label_raw": pl.String,
+    "emotion": pl.String,
+    "label_note": pl.String,
+    "valence": pl.Float32,
+    "arousal": pl.Float32,
+    "dominance": pl.Float32,
+    "sentiment": pl.String,
+    "media_uri": pl.String,
+    "media_digest": pl.String,
+    "media_size": pl.Int64,
+    "media_mtime_ns": pl.Int64,
+    "start_s": pl.Float64,
+    "end_s": pl.Float64,
+    "rater_counts": pl.String,
+}
+REQUIRED = ("utterance_id", "corpus", "split", "dialogue_id")
+SPLITS = ("train", "dev", "test", "all")
+
+
+def conform(rows: pl.DataFrame, corpus: str) -> pl.DataFrame:
+    """The rows with exactly the manifest's columns, types and order, sorted by utterance id.
+
+    Absent columns become null. ``rater_counts`` is JSON text, rater label to count.
+
+    Raises:
+        UnknownNameError: a column that the manifest does not have.
+        BadInputError: null or duplicate ids, ids outside ``<corpus>/``, an unknown split, a backward span, or
+            values of a wrong type.
+    """
+    for name in rows.columns:
+        if name not in MANIFEST_SCHEMA:
+            raise UnknownNameError("manifest column", name, MANIFEST_SCHEMA)
+    try:
+        frame = rows.select(
+            [
+                (pl.col(name) if name in rows.columns else pl.lit(None)).cast(dtype).alias(name)
+                for name, dtype in MANIFEST_SCHEMA.items()
+            ]
+        )
+    except pl.exceptions.PolarsError as error:
+        raise BadInputError(f"corpus {corpus!r}: a column has values of the wrong type: {error}") from error
+    frame = frame.with_columns(pl.col("corpus").fill_null(corpus), pl.col("split").fill_null("all"))
+    frame = frame.with_columns(pl.col("dialogue_id").fill_null(pl.col("utterance_id")))
+    _check(frame, corpus)
+    return frame.sort("utterance_id")
+
+
+def _check(frame: pl.DataFrame, corpus: str) -> None:
+    def refuse(bad: pl.DataFrame, reason: str) -> None:
+        if bad.height:
+            shown = ", ".join(repr(value) for value in bad["utterance_id"].head(3).to_list())
+            more = f" and {bad.height - 3} more" if bad.height > 3 else ""
+            raise BadInputError(f"corpus {corpus!r}: {reason}: {shown}{more}")
+
+    column = pl.col("utterance_id")
+    refuse(frame.filter(column.is_null() | (column == "")), "rows without an utterance id")
+    refuse(frame.filter(column.is_duplicated()).unique("utterance_id", maintain_order=True), "duplicate utterance ids")
+    refuse(frame.filter(~column.str.starts_with(f"{corpus}/")), f"utterance ids must start with '{corpus}/'")
+    refuse(frame.filter(pl.col("corpus") != corpus), "rows of another corpus")
+    refuse(frame.filter(~pl.col("split").is_in(SPLITS)), f"unknown split; allowed: {', '.join(SPLITS)}")
+    refuse(frame.filter(pl.col("end_s") <= pl.col("start_s")), "spans that end before they start")
+    refuse(frame.filter(pl.col("start_s") < 0), "spans that start before zero")

@@ -1,0 +1,151 @@
+"""A recipe: the plain data that identifies one embedding space, and its fingerprint."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from feature_repo.errors import BadInputError
+
+Reads = Literal["text", "media", "rows"]
+Layout = Literal["pooled", "steps"]
+StoredDtype = Literal["float32", "float16", "int16"]
+
+# No underscore: `<modality>_<extractor>_<fp8>` must split into its three parts again.
+_NAME = re.compile(r"[a-z][a-z0-9]*")
+
+
+def canonical_json(data: object) -> str:
+    """JSON that depends on the data alone: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def digest(data: object) -> str:
+    """SHA-256 of :func:`canonical_json` as 64 hexadecimal digits."""
+    return hashlib.sha256(canonical_json(data).encode("ascii")).hexdigest()
+
+
+def identity_settings(settings: Any) -> dict[str, Any]:
+    """The fields of a settings dataclass that change an extractor's output and differ from their default.
+
+    A field declared with ``field(metadata={"identity": False})`` (a path, a batch size) never enters.
+
+    Args:
+        settings: an instance of a frozen dataclass whose values are JSON data.
+    """
+    kept = {}
+    for item in dataclasses.fields(settings):
+        if not item.metadata.get("identity", True):
+            continue
+        value = getattr(settings, item.name)
+        if item.default is dataclasses.MISSING or value != item.default:
+            kept[item.name] = value
+    return kept
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the numbers of one feature table (DESIGN section 2).
+
+    Fields at their default are left out of the fingerprint, and a default never changes, so a new field with a
+    default moves no existing key. The name and place of a model are provenance: its weights' digest is identity.
+
+    Attributes:
+        modality: ``text``, ``speaker``, ``speech``, ``face``, ``audio``; names the columns.
+        extractor: registered name of what computes it.
+        code_version: raised whenever the extractor's numbers change.
+        reads: what a row's content key hashes: the utterance's text, its media and span, or rows of ``inputs``.
+        layout: ``pooled`` is one vector an utterance, ``steps`` a sequence of vectors.
+        width: numbers per vector or step.
+        dtype: stored number type.
+        weights: digest of the model's weights, empty for a model without weights.
+        compute_dtype: number type that the model computes in.
+        languages: ISO 639-1 codes of the languages that the model knows; empty for any.
+        settings: further settings that change the output, those at their default left out.
+        inputs: fingerprints of the recipes whose rows are read, for ``reads="rows"``.
+
+    Raises:
+        BadInputError: a name, width or setting that no table could carry.
+    """
+
+    modality: str
+    extractor: str
+    code_version: int
+    reads: Reads
+    layout: Layout
+    width: int
+    dtype: StoredDtype = "float32"
+    weights: str = ""
+    compute_dtype: str = "float32"
+    languages: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what in ("modality", "extractor"):
+            if not _NAME.fullmatch(getattr(self, what)):
+                raise BadInputError(
+                    f"recipe {what} {getattr(self, what)!r}: a lower-case letter, then lower-case letters and digits"
+                )
+        for what, kind in (("reads", Reads), ("layout", Layout), ("dtype", StoredDtype)):
+            if getattr(self, what) not in get_args(kind):
+                raise BadInputError(
+                    f"recipe {what} {getattr(self, what)!r}; allowed: {', '.join(get_args(kind))}"
+                )
+        if self.width < 1:
+            raise BadInputError(f"recipe width {self.width}: must be at least 1")
+        if (self.reads == "rows") != bool(self.inputs):
+            raise BadInputError("a recipe has inputs exactly when it reads rows")
+        object.__setattr__(self, "languages", tuple(self.languages))
+        object.__setattr__(self, "inputs", tuple(self.inputs))
+        try:
+            # Through JSON once, so that a recipe read back from a file equals the one that was written.
+            object.__setattr__(self, "settings", json.loads(canonical_json(dict(self.settings))))
+        except (TypeError, ValueError) as error:
+            raise BadInputError(f"recipe settings of {self.extractor!r} are not plain JSON data: {error}") from error
+
+    def identity(self) -> dict[str, Any]:
+        """The data that the fingerprint hashes: every field that differs from its default."""
+        kept: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.default is not dataclasses.MISSING and value == item.default:
+                continue
+            if item.default_factory is not dataclasses.MISSING and value == item.default_factory():
+                continue
+            kept[item.name] = list(value) if isinstance(value, tuple) else value
+        return kept
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the identity as 64 hexadecimal digits: the key of this embedding space."""
+        return digest(self.identity())
+
+    @property
+    def view(self) -> str:
+        """Name of the feature table and Feast view: ``<modality>_<extractor>_<fp8>``."""
+        return f"{self.modality}_{self.extractor}_{self.fingerprint[:8]}"
+
+    @property
+    def slot(self) -> str:
+        """What ``pull`` and the table's value column call it: ``text`` pooled, ``text_steps`` as a sequence."""
+        return self.modality if self.layout == "pooled" else f"{self.modality}_steps"
+
+    @classmethod
+    def from_identity(cls, data: Mapping[str, Any]) -> "Recipe":
+        """The recipe that :meth:`identity` described.
+
+        Raises:
+            BadInputError: a key that this version does not know, or one that is missing.
+        """
+        known = {item.name for item in dataclasses.fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise BadInputError(f"recipe has unknown field {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise BadInputError(f"recipe is incomplete: {error}") from error

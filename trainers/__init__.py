@@ -1,0 +1,1 @@
+"""What is learned: adapters, metrics, protocols and runs over stored features."""
