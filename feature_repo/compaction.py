@@ -1,0 +1,96 @@
+"""Compaction and garbage collection: fewer, larger parts, without a moment at which a row is missing or doubled."""
+
+import time
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+
+from feature_repo.feature_table import FeatureTable
+from feature_repo.files import TEMPORARY, FileLayer
+from feature_repo.part import TOMBSTONE, newest_us, superseded_by
+
+FLUSH_BYTES = 64 * 2**20  # a part this large lists and reads well (DESIGN section 5)
+GRACE_S = 3600.0  # a reader that listed the parts may still open them this long
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What compaction did: parts before and after, and rows that no key needs any more."""
+
+    view: str
+    parts_before: int
+    parts_after: int
+    rows_left_out: int
+
+
+def compact(table: FeatureTable) -> Compacted:
+    """Merge the table's small parts into larger ones; the old parts stay until :func:`gc`.
+
+    Kept are the newest row of each content an utterance ever had, so that a text changed back is still not computed
+    again, and the tombstones that are live.
+    """
+    with table.files.lock(f"compact-{table.view}"):
+        return _compact(table)
+
+
+def _compact(table: FeatureTable) -> Compacted:
+    history = table.history()
+    sizes = {name: table.files.size(table.part_path(name)) for name in history["part"].unique()}
+    small = [name for name, size in sizes.items() if size < FLUSH_BYTES // 2]
+    small += [name for name in table.parts() if name not in sizes]  # parts without rows
+    if len(small) < 2:
+        return Compacted(table.view, len(sizes), len(sizes), 0)
+    live = table.index().filter(pl.col("content_key") == TOMBSTONE).select("utterance_id", "created_timestamp")
+    newest = history.sort("created_timestamp", "part", descending=True).unique(
+        ["utterance_id", "content_key"], keep="first", maintain_order=True
+    )
+    buried = newest.filter(pl.col("content_key") == TOMBSTONE).join(live, on=["utterance_id", "created_timestamp"])
+    kept = pl.concat([newest.filter(pl.col("content_key") != TOMBSTONE), buried]).filter(pl.col("part").is_in(small))
+    written = _merge(table, sorted(small), kept)
+    rows_before = history.filter(pl.col("part").is_in(small)).height
+    return Compacted(table.view, len(sizes), len(sizes) - len(small) + written, rows_before - kept.height)
+
+
+def _merge(table: FeatureTable, names: list[str], kept: pl.DataFrame) -> int:
+    written = 0
+    batch: list[pa.Table] = []
+    batch_names: list[str] = []
+    size = 0
+    for position, name in enumerate(names):
+        rows = kept.filter(pl.col("part") == name)["row"].sort().to_numpy()
+        part = table.read_part(name).replace_schema_metadata(None)
+        batch.append(part.take(pa.array(rows)))
+        batch_names.append(name)
+        size += batch[-1].nbytes
+        if size >= FLUSH_BYTES or position == len(names) - 1:
+            merged = pa.concat_tables(batch)
+            newest = max(map(newest_us, batch_names))
+            table.append_table(merged, newest, {"merged_parts": str(len(batch_names))}, supersedes=batch_names)
+            written, batch, batch_names, size = written + 1, [], [], 0
+    return written
+
+
+def gc(table: FeatureTable, grace_s: float = GRACE_S) -> list[str]:
+    """Remove the parts that a merged part repeats once that one is older than the grace time; returns their names."""
+    names = set(table.all_parts())
+    repeated: set[str] = set()
+    for name in names:
+        olds = superseded_by(table.footer(name))
+        if olds and time.time() - table.files.modified(table.part_path(name)) >= grace_s:
+            repeated.update(olds)
+    gone = sorted(names & repeated)
+    for name in gone:
+        table.files.remove(table.part_path(name))
+    return gone
+
+
+def gc_temporary(files: FileLayer, grace_s: float = GRACE_S) -> int:
+    """Remove what killed writers left in ``tmp/`` longer than the grace time ago; returns how many files."""
+    removed = 0
+    for name in files.list(TEMPORARY):
+        path = f"{TEMPORARY}/{name}"
+        if not name.endswith(".lock") and time.time() - files.modified(path) >= max(grace_s, 60.0):
+            files.remove(path)
+            removed += 1
+    return removed

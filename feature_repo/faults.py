@@ -1,0 +1,102 @@
+"""The fault ledger: why an utterance has no features, filed under utterance, recipe and content key."""
+
+import io
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from feature_repo.files import FileLayer
+from feature_repo.outcome import Fault
+
+FAULTS = "faults"
+_SCHEMA = {
+    "utterance_id": pl.String,
+    "content_key": pl.String,
+    "stage": pl.String,
+    "error": pl.String,
+    "message": pl.String,
+    "facts": pl.String,
+    "attempts": pl.Int32,
+    "time": pl.Datetime("us", "UTC"),
+}
+
+
+class FaultLedger:
+    """Append-only files below ``faults/<view>/``; per utterance and content key the newest entry counts.
+
+    A later row of the feature table cancels a fault, and so does a changed content: whoever asks compares the
+    entry's content key with the wanted one.
+    """
+
+    def __init__(self, files: FileLayer) -> None:
+        self.files = files
+        self._read: dict[str, pl.DataFrame] = {}
+
+    def views(self) -> list[str]:
+        """Names of the views that have a ledger."""
+        return self.files.folders(FAULTS)
+
+    def entries(self, view: str) -> pl.DataFrame:
+        """The newest entry per utterance and content key: the ledger's columns, ``facts`` as JSON text."""
+        folder = f"{FAULTS}/{view}"
+        frames = []
+        for name in self.files.list(folder):
+            path = f"{folder}/{name}"
+            if path not in self._read:
+                try:
+                    self._read[path] = pl.read_parquet(io.BytesIO(self.files.read(path)))
+                except FileNotFoundError:
+                    continue  # merged or forgotten since the listing
+            frames.append(self._read[path])
+        if not frames:
+            return pl.DataFrame(schema=_SCHEMA)
+        newest = pl.concat(frames).sort("time", descending=True)
+        return newest.unique(["utterance_id", "content_key"], keep="first", maintain_order=True)
+
+    def add(self, view: str, faults: Mapping[tuple[str, str], Fault]) -> None:
+        """File the faults, each under (utterance_id, content_key), counting earlier attempts.
+
+        Raises:
+            StoreWriteError: the write failed.
+        """
+        if not faults:
+            return
+        earlier = {(row[0], row[1]): row[2] for row in self.entries(view).select("utterance_id", "content_key", "attempts").iter_rows()}
+        now = time.time_ns() // 1000
+        rows = [
+            (*key, fault.stage, fault.error, fault.message, json.dumps(dict(fault.facts), sort_keys=True), earlier.get(key, 0) + 1, now)
+            for key, fault in faults.items()
+        ]
+        self._write(view, pl.DataFrame(rows, schema=_SCHEMA, orient="row"), now)
+
+    def merge(self, view: str) -> None:
+        """Replace the view's files by one that holds the newest entries."""
+        folder = f"{FAULTS}/{view}"
+        with self.files.lock(f"faults-{view}"):
+            names = self.files.list(folder)
+            if len(names) > 1:
+                self._write(view, self.entries(view), time.time_ns() // 1000)
+                for name in names:
+                    self.files.remove(f"{folder}/{name}")
+
+    def erase(self, view: str, utterance_ids: Sequence[str]) -> None:
+        """Remove every entry of these utterances from the view's files."""
+        folder = f"{FAULTS}/{view}"
+        with self.files.lock(f"faults-{view}"):
+            names = self.files.list(folder)
+            frame = self.entries(view)
+            kept = frame.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
+            if kept.height == frame.height:
+                return
+            if kept.height:
+                self._write(view, kept, time.time_ns() // 1000)
+            for name in names:
+                self.files.remove(f"{folder}/{name}")
+
+    def _write(self, view: str, frame: pl.DataFrame, now_us: int) -> None:
+        sink = io.BytesIO()
+        frame.write_parquet(sink)
+        self.files.create(f"{FAULTS}/{view}/faults-{now_us:017d}-{uuid.uuid4().hex[:12]}.parquet", sink.getvalue())

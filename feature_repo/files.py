@@ -1,0 +1,246 @@
+"""The one file layer: every byte under a store's root is listed, read, written and removed through it.
+
+A write becomes visible whole or not at all. On a local disk it goes to ``tmp/``, is synced, moved into place with
+``os.replace``, and the folder is synced; on an object store it is one completed upload. A hook sees every primitive
+operation before and after it happens, so that tests can break each of them.
+"""
+
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeVar, cast
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from feature_repo.errors import StoreWriteError
+
+Operation = Literal["list", "read", "stat", "make_folder", "stage", "sync", "replace", "sync_folder", "upload", "remove", "lock"]
+Moment = Literal["before", "after"]
+Hook = Callable[[Moment, Operation, str], None]
+
+TEMPORARY = "tmp"
+_Result = TypeVar("_Result")
+# Object stores have no lock that every one of them offers: there, writers of one process exclude each other.
+_process_locks: dict[str, threading.RLock] = {}
+_process_locks_guard = threading.Lock()
+
+
+class FileLayer:
+    """Files below one root, a local folder or any fsspec URL; paths are relative and use ``/``.
+
+    Args:
+        root: absolute folder or fsspec URL.
+        hook: called as ``hook(moment, operation, path)`` around every primitive operation; what it raises is raised.
+    """
+
+    def __init__(self, root: str, hook: Hook | None = None) -> None:
+        self.root = root
+        self.hook = hook
+        self._fs, self._base = cast("tuple[fsspec.AbstractFileSystem, str]", url_to_fs(root))
+        protocols = (self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol
+        self.is_local = "file" in protocols
+        self._base = self._base.rstrip("/")
+
+    def read(self, path: str) -> bytes:
+        """The whole file.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
+        return self._do("read", path, lambda: cast("bytes", self._fs.cat_file(self._full(path))))
+
+    def open(self, path: str) -> BinaryIO:
+        """The file opened for random reads; the caller closes it.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
+        return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write the file whole, replacing one that is there.
+
+        Raises:
+            StoreWriteError: the disk is full or read-only, or the upload failed; the old file is as it was.
+        """
+        with self._told(path):
+            if self.is_local:
+                self._commit_local(path, data)
+            else:
+                self._do("upload", path, lambda: self._fs.pipe_file(self._full(path), data))
+
+    def create(self, path: str, data: bytes) -> None:
+        """Write a file whose name is new.
+
+        Raises:
+            StoreWriteError: the name is taken, or the write failed.
+        """
+        if self.exists(path):
+            raise StoreWriteError(f"{self.url(path)} exists already and is never overwritten")
+        self.write(path, data)
+
+    def list(self, folder: str) -> list[str]:
+        """Sorted names of the files directly in the folder; empty when there is no such folder."""
+        return self._entries(folder, "file")
+
+    def folders(self, folder: str) -> list[str]:
+        """Sorted names of the folders directly in the folder; empty when there is no such folder."""
+        return self._entries(folder, "directory")
+
+    def exists(self, path: str) -> bool:
+        """Whether a file or folder is there now; nothing is cached."""
+        self._fs.invalidate_cache()
+        return self._do("stat", path, lambda: bool(self._fs.exists(self._full(path))))
+
+    def size(self, path: str) -> int:
+        """Bytes of the file.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
+        return self._do("stat", path, lambda: int(self._fs.size(self._full(path))))
+
+    def modified(self, path: str) -> float:
+        """When the file was last written, in seconds since 1970.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+        """
+        return self._do("stat", path, lambda: float(self._fs.modified(self._full(path)).timestamp()))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; one that is gone already is fine.
+
+        Raises:
+            StoreWriteError: it can't be removed.
+        """
+        with self._told(path), contextlib.suppress(FileNotFoundError):
+            self._do("remove", path, lambda: self._fs.rm_file(self._full(path)))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder and the files directly in it; a folder that is gone already is fine.
+
+        Raises:
+            StoreWriteError: it can't be removed.
+        """
+        for name in self.list(folder):
+            self.remove(f"{folder}/{name}")
+        if self.is_local:
+            with self._told(folder), contextlib.suppress(FileNotFoundError):
+                self._do("remove", folder, lambda: os.rmdir(self._full(folder)))
+
+    def move(self, source: str, target: str) -> None:
+        """Move a file within the root: atomic on a local disk, a copy and a removal on an object store.
+
+        Raises:
+            StoreWriteError: it can't be moved.
+        """
+        with self._told(target):
+            if self.is_local:
+                self._make_folder(target)
+                self._do("replace", target, lambda: os.replace(self._full(source), self._full(target)))
+                self._sync_folder(target)
+            else:
+                self.write(target, self.read(source))
+                self.remove(source)
+
+    def local_path(self, path: str) -> Path | None:
+        """The file on the local disk, for memory mapping; None on an object store."""
+        return Path(self._full(path)) if self.is_local else None
+
+    def url(self, path: str) -> str:
+        """Absolute path, or URL on an object store, as other programs take it."""
+        return self._full(path) if self.is_local else cast(str, self._fs.unstrip_protocol(self._full(path)))
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Hold the store's lock of that name: between processes on a local disk, within the process elsewhere.
+
+        Raises:
+            StoreWriteError: the lock file can't be made.
+        """
+        if self.is_local:
+            from filelock import FileLock
+
+            path = f"{TEMPORARY}/{name}.lock"
+            with self._told(path):
+                self._make_folder(path)
+                held = FileLock(self._full(path))
+                self._do("lock", path, held.acquire)
+            try:
+                yield
+            finally:
+                held.release()
+        else:
+            with _process_locks_guard:
+                shared = _process_locks.setdefault(f"{self.root}/{name}", threading.RLock())
+            with shared:
+                yield
+
+    def _commit_local(self, path: str, data: bytes) -> None:
+        staged = f"{TEMPORARY}/{uuid.uuid4().hex}"
+        self._make_folder(staged)
+        self._make_folder(path)
+        try:
+            self._do("stage", path, lambda: Path(self._full(staged)).write_bytes(data))
+            self._do("sync", path, lambda: _sync(self._full(staged)))
+            self._do("replace", path, lambda: os.replace(self._full(staged), self._full(path)))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(self._full(staged))
+            raise
+        self._sync_folder(path)
+
+    def _make_folder(self, path: str) -> None:
+        folder = os.path.dirname(self._full(path))
+        if not os.path.isdir(folder):
+            self._do("make_folder", path, lambda: os.makedirs(folder, exist_ok=True))
+
+    def _sync_folder(self, path: str) -> None:
+        self._do("sync_folder", path, lambda: _sync(os.path.dirname(self._full(path))))
+
+    def _entries(self, folder: str, kind: str) -> list[str]:
+        def names() -> list[str]:
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.ls(self._full(folder), detail=True)
+            except FileNotFoundError:
+                return []
+            whole = self._full(folder)
+            # An object store lists a folder's own marker among its entries.
+            return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in found if e["type"] == kind and e["name"].rstrip("/") != whole)
+
+        return self._do("list", folder, names)
+
+    def _full(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base
+
+    def _do(self, operation: Operation, path: str, action: Callable[[], _Result]) -> _Result:
+        if self.hook is None:
+            return action()
+        self.hook("before", operation, path)
+        result = action()
+        self.hook("after", operation, path)
+        return result
+
+    @contextlib.contextmanager
+    def _told(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreWriteError(f"cannot write {self.url(path)}: {reason}; what was committed before stays readable") from error
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

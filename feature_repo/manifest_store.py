@@ -1,0 +1,127 @@
+"""Manifests in the store: one Parquet file per corpus, replaced whole, with a generation number."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from feature_repo.errors import UnknownNameError
+from feature_repo.files import FileLayer
+from feature_repo.manifest import MANIFEST_SCHEMA, conform
+from feature_repo.media_digest import with_media
+
+MANIFEST = "manifest"
+_GENERATION = b"affectstore.generation"
+_FORGOTTEN = "forgotten.parquet"
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What ``ingest`` changed: counts of utterances, and the manifest's new generation."""
+
+    corpus: str
+    total: int
+    added: int
+    changed: int
+    removed: int
+    missing_media: int
+    forgotten: int
+    generation: int
+
+
+class ManifestStore:
+    """The manifests below ``manifest/``."""
+
+    def __init__(self, files: FileLayer) -> None:
+        self.files = files
+
+    def corpora(self) -> list[str]:
+        """Names of the corpora that were ingested."""
+        return [name.removesuffix(".parquet") for name in self.files.list(MANIFEST) if name.endswith(".parquet")]
+
+    def read(self, corpora: Sequence[str] | None = None) -> pl.DataFrame:
+        """The rows of the named corpora, of all by default, in the manifest's schema.
+
+        Raises:
+            UnknownNameError: a corpus that was not ingested.
+        """
+        known = self.corpora()
+        frames = []
+        for corpus in known if corpora is None else corpora:
+            if corpus not in known:
+                raise UnknownNameError("corpus", corpus, known)
+            frames.append(pl.read_parquet(io.BytesIO(self.files.read(self._path(corpus)))))
+        return pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
+
+    def generation(self, corpus: str) -> int:
+        """How many times the corpus's manifest was replaced; 0 before the first time."""
+        try:
+            data = self.files.read(self._path(corpus))
+        except FileNotFoundError:
+            return 0
+        return int((pq.read_metadata(io.BytesIO(data)).metadata or {}).get(_GENERATION, b"0"))
+
+    def replace(self, corpus: str, rows: pl.DataFrame, on_file: Callable[[int], None] | None = None) -> IngestReport:
+        """Make these rows the corpus's manifest; media are hashed where size or time changed.
+
+        Utterances that were forgotten stay out.
+
+        Raises:
+            BadInputError: rows that no manifest could hold (see :func:`~feature_repo.manifest.conform`).
+            StoreWriteError: the write failed; the manifest is as it was.
+        """
+        frame = conform(rows, corpus)
+        with self.files.lock(f"manifest-{corpus}"):
+            before = self.read([corpus]) if corpus in self.corpora() else pl.DataFrame(schema=MANIFEST_SCHEMA)
+            total = frame.height
+            frame = frame.filter(~pl.col("utterance_id").is_in(self.forgotten()))
+            forgotten = total - frame.height
+            frame = with_media(frame, before, on_file)
+            generation = self.generation(corpus)
+            if not frame.equals(before) or generation == 0:
+                generation += 1
+                self._write(corpus, frame, generation)
+        old, new = before.select("utterance_id"), frame.select("utterance_id")
+        both = frame.join(old, on="utterance_id", how="semi")
+        same = both.join(before, on=list(MANIFEST_SCHEMA), how="semi", nulls_equal=True)
+        return IngestReport(
+            corpus,
+            frame.height,
+            frame.height - both.height,
+            both.height - same.height,
+            old.join(new, on="utterance_id", how="anti").height,
+            frame.filter(pl.col("media_uri").is_not_null() & pl.col("media_digest").is_null()).height,
+            forgotten,
+            generation,
+        )
+
+    def forgotten(self) -> list[str]:
+        """Ids of the utterances that were forgotten on purpose; no ingest brings them back."""
+        try:
+            return pl.read_parquet(io.BytesIO(self.files.read(_FORGOTTEN)))["utterance_id"].to_list()
+        except FileNotFoundError:
+            return []
+
+    def forget(self, utterance_ids: Sequence[str]) -> None:
+        """Take the utterances out of their manifests, for good."""
+        with self.files.lock("forgotten"):
+            kept = sorted({*self.forgotten(), *utterance_ids})
+            sink = io.BytesIO()
+            pl.DataFrame({"utterance_id": kept}, schema={"utterance_id": pl.String}).write_parquet(sink)
+            self.files.write(_FORGOTTEN, sink.getvalue())
+        for corpus in self.corpora():
+            with self.files.lock(f"manifest-{corpus}"):
+                before = self.read([corpus])
+                frame = before.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
+                if frame.height < before.height:
+                    self._write(corpus, frame, self.generation(corpus) + 1)
+
+    def _write(self, corpus: str, frame: pl.DataFrame, generation: int) -> None:
+        sink = io.BytesIO()
+        frame.write_parquet(sink, metadata={_GENERATION.decode(): str(generation)})
+        self.files.write(self._path(corpus), sink.getvalue())
+
+    def _path(self, corpus: str) -> str:
+        return f"{MANIFEST}/{corpus}.parquet"

@@ -1,0 +1,130 @@
+"""A part: one immutable Parquet file of a feature table, its columns, its name and its footer."""
+
+import io
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.recipe import Recipe
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+KEY_COLUMNS = ("utterance_id", "content_key", "event_timestamp", "created_timestamp", "note")
+TOMBSTONE = ""  # content key of a row that says: this utterance has left the manifest
+_SUPERSEDES = b"affectstore.supersedes"
+_PROVENANCE = b"affectstore.provenance"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row to be stored: ``value`` is ``[width]``, ``[n, width]``, or None for a nothing or a tombstone."""
+
+    utterance_id: str
+    content_key: str
+    value: np.ndarray[Any, Any] | None = None
+    note: str = ""
+
+
+def part_schema(recipe: Recipe) -> pa.Schema:
+    """Arrow schema of the recipe's parts."""
+    fields = [pa.field("utterance_id", pa.string()), pa.field("content_key", pa.string())]
+    fields += [pa.field(name, TIMESTAMP) for name in ("event_timestamp", "created_timestamp")]
+    fields.append(pa.field("note", pa.string()))
+    if recipe.layout == "pooled":
+        fields.append(pa.field(recipe.slot, pa.list_(pa.float32())))
+    else:
+        fields += [pa.field(recipe.slot, pa.binary()), pa.field(count_column(recipe), pa.int32())]
+    return pa.schema(fields)
+
+
+def count_column(recipe: Recipe) -> str:
+    """Name of the column that counts a sequence's steps."""
+    return f"{recipe.modality}_n"
+
+
+def rows_to_arrow(recipe: Recipe, rows: Sequence[Row], created_us: int) -> pa.Table:
+    """The rows as a part's table, all created at one time.
+
+    Args:
+        recipe: whose table it is.
+        rows: what is stored; values have passed the gate.
+        created_us: microseconds since 1970, UTC.
+    """
+    schema = part_schema(recipe)
+    stamps = pa.array(np.full(len(rows), created_us), pa.int64()).cast(TIMESTAMP)
+    columns = [
+        pa.array([row.utterance_id for row in rows], pa.string()),
+        pa.array([row.content_key for row in rows], pa.string()),
+        stamps,
+        stamps,
+        pa.array([row.note or None for row in rows], pa.string()),
+    ]
+    values = [row.value for row in rows]
+    if recipe.layout == "pooled":
+        columns.append(_pooled_column(values))
+    else:
+        columns.append(pa.array([b"" if value is None else value.tobytes() for value in values], pa.binary()))
+        columns.append(pa.array([0 if value is None else len(value) for value in values], pa.int32()))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _pooled_column(values: Sequence[np.ndarray[Any, Any] | None]) -> pa.Array:
+    offsets = np.cumsum([0, *(0 if value is None else len(value) for value in values)], dtype=np.int32)
+    present = [value for value in values if value is not None]
+    flat = np.concatenate(present) if present else np.empty(0, np.float32)
+    absent = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()), mask=absent)
+
+
+def part_name(created_us: int) -> str:
+    """A unique file name that tells the newest ``created_timestamp`` in the part."""
+    return f"part-{created_us:017d}-{uuid.uuid4().hex[:12]}.parquet"
+
+
+def is_part(name: str) -> bool:
+    """Whether the file name is a part's."""
+    return name.startswith("part-") and name.endswith(".parquet")
+
+
+def newest_us(name: str) -> int:
+    """Newest ``created_timestamp`` in the part, in microseconds since 1970, read off its name."""
+    return int(name.split("-")[1])
+
+
+def encode_part(table: pa.Table, provenance: Mapping[str, str], supersedes: Sequence[str] = ()) -> bytes:
+    """The bytes of a part.
+
+    Args:
+        table: rows in the recipe's schema.
+        provenance: library versions and the like; told, never compared.
+        supersedes: names of the older parts whose rows this merged part repeats.
+    """
+    metadata = {_PROVENANCE: json.dumps(dict(provenance), sort_keys=True).encode()}
+    if supersedes:
+        metadata[_SUPERSEDES] = json.dumps(list(supersedes)).encode()
+    sink = io.BytesIO()
+    # Floats of an embedding barely compress and a dictionary of them only costs time; page checksums tell a flipped
+    # bit from data.
+    pq.write_table(
+        table.replace_schema_metadata(metadata),
+        sink,
+        compression={name: "zstd" if name in KEY_COLUMNS else "none" for name in table.column_names},
+        use_dictionary=False,
+        write_page_checksum=True,
+    )
+    return sink.getvalue()
+
+
+def superseded_by(footer: pq.FileMetaData) -> list[str]:
+    """Names of the older parts that the part with this footer repeats."""
+    return [str(name) for name in json.loads((footer.metadata or {}).get(_SUPERSEDES, b"[]"))]
+
+
+def provenance_of(footer: pq.FileMetaData) -> dict[str, str]:
+    """What the writer of the part told of itself."""
+    return dict(json.loads((footer.metadata or {}).get(_PROVENANCE, b"{}")))
