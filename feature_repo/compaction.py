@@ -88,7 +88,7 @@ def gc(table: FeatureTable, grace_s: float = GRACE_S) -> list[str]:
 def gc_temporary(files: FileLayer, grace_s: float = GRACE_S) -> int:
     """Remove what killed writers left in ``tmp/`` longer than the grace time ago; returns how many files."""
     removed = 0
-    for name in files.list(TEMPORARY):
+    for name in files.list_files(TEMPORARY):
         path = f"{TEMPORARY}/{name}"
         if not name.endswith(".lock") and time.time() - files.modified(path) >= max(grace_s, 60.0):
             files.remove(path)

@@ -25,7 +25,9 @@ CorpusOption = Annotated[
 ]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", "-p", help="Catalogue profile that names one view per modality.", show_default=False),
+    typer.Option(
+        "--profile", "-p", help="Catalogue profile that names one view per modality.", show_default=False
+    ),
 ]
 SchemeOption = Annotated[
     str,
@@ -33,11 +35,15 @@ SchemeOption = Annotated[
 ]
 DeviceOption = Annotated[
     str,
-    typer.Option("--device", help="Where models run: [cyan]auto[/cyan], [cyan]cpu[/cyan] or [cyan]cuda[/cyan]."),
+    typer.Option(
+        "--device", help="Where models run: [cyan]auto[/cyan], [cyan]cpu[/cyan] or [cyan]cuda[/cyan]."
+    ),
 ]
 JoinOption = Annotated[
     Literal["inner", "outer"],
-    typer.Option("--join", help="inner: utterances that have every slot; outer: all of them, with presence masks."),
+    typer.Option(
+        "--join", help="inner: utterances that have every slot; outer: all of them, with presence masks."
+    ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

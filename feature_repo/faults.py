@@ -37,13 +37,13 @@ class FaultLedger:
 
     def views(self) -> list[str]:
         """Names of the views that have a ledger."""
-        return self.files.folders(FAULTS)
+        return self.files.list_folders(FAULTS)
 
     def entries(self, view: str) -> pl.DataFrame:
         """The newest entry per utterance and content key: the ledger's columns, ``facts`` as JSON text."""
         folder = f"{FAULTS}/{view}"
         frames = []
-        for name in self.files.list(folder):
+        for name in self.files.list_files(folder):
             path = f"{folder}/{name}"
             if path not in self._read:
                 try:
@@ -76,7 +76,7 @@ class FaultLedger:
         """Replace the view's files by one that holds the newest entries."""
         folder = f"{FAULTS}/{view}"
         with self.files.lock(f"faults-{view}"):
-            names = self.files.list(folder)
+            names = self.files.list_files(folder)
             if len(names) > 1:
                 self._write(view, self.entries(view), time.time_ns() // 1000)
                 for name in names:
@@ -86,7 +86,7 @@ class FaultLedger:
         """Remove every entry of these utterances from the view's files."""
         folder = f"{FAULTS}/{view}"
         with self.files.lock(f"faults-{view}"):
-            names = self.files.list(folder)
+            names = self.files.list_files(folder)
             frame = self.entries(view)
             kept = frame.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
             if kept.height == frame.height:

@@ -76,7 +76,7 @@ class FeatureTable:
     def all_parts(self) -> list[str]:
         """Names of all readable parts, the repeated ones that :func:`~feature_repo.compaction.gc` removes included."""
         readable = []
-        for name in filter(is_part, self.files.list(self.folder)):
+        for name in filter(is_part, self.files.list_files(self.folder)):
             if name not in self._footers:
                 try:
                     with self.files.open(self.part_path(name)) as source:
@@ -181,11 +181,11 @@ class FeatureTable:
 
     def quarantined(self) -> list[str]:
         """Names of this table's parts that went to quarantine."""
-        return self.files.list(f"{QUARANTINE}/{self.view}")
+        return self.files.list_files(f"{QUARANTINE}/{self.view}")
 
     def _next_us(self) -> int:
         # Listed anew at every write: another process may have written since, and a clock may have gone backwards.
-        newest = max((newest_us(name) for name in self.files.list(self.folder) if is_part(name)), default=0)
+        newest = max((newest_us(name) for name in self.files.list_files(self.folder) if is_part(name)), default=0)
         return max(time.time_ns() // 1000, newest + 1)
 
     def _read_histories(self) -> list[str]:

@@ -83,11 +83,11 @@ class FileLayer:
             raise StoreWriteError(f"{self.url(path)} exists already and is never overwritten")
         self.write(path, data)
 
-    def list(self, folder: str) -> list[str]:
+    def list_files(self, folder: str) -> list[str]:
         """Sorted names of the files directly in the folder; empty when there is no such folder."""
         return self._entries(folder, "file")
 
-    def folders(self, folder: str) -> list[str]:
+    def list_folders(self, folder: str) -> list[str]:
         """Sorted names of the folders directly in the folder; empty when there is no such folder."""
         return self._entries(folder, "directory")
 
@@ -127,7 +127,7 @@ class FileLayer:
         Raises:
             StoreWriteError: it can't be removed.
         """
-        for name in self.list(folder):
+        for name in self.list_files(folder):
             self.remove(f"{folder}/{name}")
         if self.is_local:
             with self._told(folder), contextlib.suppress(FileNotFoundError):

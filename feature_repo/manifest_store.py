@@ -39,7 +39,7 @@ class ManifestStore:
 
     def corpora(self) -> list[str]:
         """Names of the corpora that were ingested."""
-        return [name.removesuffix(".parquet") for name in self.files.list(MANIFEST) if name.endswith(".parquet")]
+        return [name.removesuffix(".parquet") for name in self.files.list_files(MANIFEST) if name.endswith(".parquet")]
 
     def read(self, corpora: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of the named corpora, of all by default, in the manifest's schema.

@@ -1,0 +1,249 @@
+"""The fill loop: what is missing is computed, committed as it goes, and every failure filed (DESIGN sections 2 and 4).
+
+The runner that extracts and the trainer that embeds give it their computing function; nothing else writes rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from feature_repo.compaction import FLUSH_BYTES
+from feature_repo.errors import StoreWriteError
+from feature_repo.feature_table import FeatureTable
+from feature_repo.gate import gated
+from feature_repo.outcome import Fault, Outcome
+from feature_repo.part import Row
+from feature_repo.recipe import Recipe
+from feature_repo.store import Store
+
+# Given {view: utterance ids still to compute}; yields (view, utterance id, outcome) in any order, one for each.
+Compute = Callable[[Mapping[str, Sequence[str]]], Generator[tuple[str, str, Outcome], None, None]]
+
+FLUSH_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """What one view lacks.
+
+    Attributes:
+        recipe: the view's recipe.
+        keys: wanted content key by utterance id, for what is to be computed.
+        copy: older rows that have the wanted key and become live again, in the columns of ``FeatureTable.history``.
+        bury: ids that left the manifest, or that the recipe no longer applies to.
+        faulted: how many are left alone because they failed with the same content.
+        up_to_date: how many live rows have the wanted key.
+    """
+
+    recipe: Recipe
+    keys: Mapping[str, str]
+    copy: pl.DataFrame
+    bury: Sequence[str]
+    faulted: int
+    up_to_date: int
+
+
+@dataclass
+class ViewReport:
+    """What filling one view did: counts of utterances."""
+
+    computed: int = 0
+    copied: int = 0
+    buried: int = 0
+    faulted: int = 0
+    skipped_faults: int = 0
+    up_to_date: int = 0
+
+
+@dataclass
+class FillReport:
+    """What a fill did, by view, and its faults by reason (``stage: error``)."""
+
+    views: dict[str, ViewReport] = field(default_factory=dict)
+    faults_by_reason: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def computed(self) -> int:
+        """Rows computed, over all views."""
+        return sum(view.computed for view in self.views.values())
+
+    @property
+    def everything_failed(self) -> bool:
+        """Whether something was tried and nothing of it succeeded."""
+        return self.computed == 0 and sum(view.faulted for view in self.views.values()) > 0
+
+
+def plan(
+    store: Store,
+    recipes: Sequence[Recipe],
+    *,
+    corpora: Sequence[str] | None = None,
+    ids: Collection[str] | None = None,
+    retry_faults: bool = False,
+) -> dict[str, ViewPlan]:
+    """What each recipe's view lacks; nothing is written and no model is touched.
+
+    Args:
+        store: the store.
+        recipes: the wanted embedding spaces.
+        corpora: only these corpora; all by default.
+        ids: only these utterances, such as a shard's.
+        retry_faults: plan also what failed before with the same content.
+
+    Raises:
+        UnknownNameError: a corpus that was not ingested.
+    """
+    everything = store.manifest()
+    chosen = everything if corpora is None else store.manifest(corpora)
+    if ids is not None:
+        chosen = chosen.filter(pl.col("utterance_id").is_in(list(ids)))
+    return {recipe.view: _plan_view(store, recipe, everything, chosen, retry_faults) for recipe in recipes}
+
+
+def _plan_view(
+    store: Store, recipe: Recipe, everything: pl.DataFrame, chosen: pl.DataFrame, retry_faults: bool
+) -> ViewPlan:
+    by_key = ["utterance_id", "content_key"]
+    applicable = store.wanted_in(recipe, everything)
+    wanted = applicable.join(chosen.select("utterance_id"), on="utterance_id", how="semi", maintain_order="left")
+    table = FeatureTable(store.files, recipe) if recipe.view not in store.views() else store.table(recipe.view)
+    live = table.live_keys()
+    lacking = wanted.join(live, on=by_key, how="anti", maintain_order="left")
+    older = table.history().join(lacking, on=by_key, how="semi").sort("created_timestamp", "part", descending=True)
+    copy = older.unique("utterance_id", keep="first", maintain_order=True)
+    lacking = lacking.join(copy, on="utterance_id", how="anti", maintain_order="left")
+    tried = lacking.join(store.faults.entries(recipe.view), on=by_key, how="semi")
+    if not retry_faults:
+        lacking = lacking.join(tried, on=by_key, how="anti", maintain_order="left")
+    gone = live.join(applicable, on="utterance_id", how="anti")["utterance_id"].sort().to_list()
+    return ViewPlan(
+        recipe,
+        dict(lacking.iter_rows()),
+        copy,
+        gone,
+        0 if retry_faults else tried.height,
+        wanted.join(live, on=by_key, how="semi").height,
+    )
+
+
+def fill(
+    store: Store,
+    recipes: Sequence[Recipe],
+    compute: Compute,
+    *,
+    corpora: Sequence[str] | None = None,
+    ids: Collection[str] | None = None,
+    retry_faults: bool = False,
+    provenance: Mapping[str, Mapping[str, str]] | None = None,
+    on_plan: Callable[[Mapping[str, ViewPlan]], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    flush_bytes: int = FLUSH_BYTES,
+    flush_seconds: float = FLUSH_SECONDS,
+) -> FillReport:
+    """Bring the recipes' views up to date; ``compute`` is not called when nothing is missing.
+
+    Finished rows are committed at 64 MiB, every 30 s, and at the end, also when that is Ctrl-C or an error.
+
+    Args:
+        store: the store.
+        recipes: the wanted embedding spaces.
+        compute: computes what is missing.
+        corpora: only these corpora; all by default.
+        ids: only these utterances.
+        retry_faults: compute also what failed before with the same content.
+        provenance: by view, what is told in ``recipe.json`` and in each part.
+        on_plan: told the plan before anything is done.
+        on_progress: told 1 after each outcome.
+        flush_bytes: a view's unflushed rows of this size become a part.
+        flush_seconds: unflushed rows of this age become a part.
+
+    Raises:
+        StoreWriteError: disk full or read-only; what was committed stays readable.
+    """
+    told = provenance or {}
+    plans = plan(store, recipes, corpora=corpora, ids=ids, retry_faults=retry_faults)
+    if on_plan:
+        on_plan(plans)
+    report = FillReport()
+    writers: dict[str, _ViewWriter] = {}
+    for view, todo in plans.items():
+        report.views[view] = ViewReport(
+            copied=todo.copy.height, buried=len(todo.bury), skipped_faults=todo.faulted, up_to_date=todo.up_to_date
+        )
+        table = store.ensure_table(todo.recipe, told.get(view))
+        table.copy_forward(todo.copy, told.get(view))
+        table.bury(todo.bury)
+        writers[view] = _ViewWriter(store, table, todo.keys, told.get(view, {}), flush_bytes, flush_seconds)
+    missing = {view: list(todo.keys) for view, todo in plans.items() if todo.keys}
+    if not missing:
+        return report
+    try:
+        with contextlib.closing(compute(missing)) as outcomes:
+            for view, utterance_id, outcome in outcomes:
+                stored = writers[view].add(utterance_id, outcome)
+                if isinstance(stored, Fault):
+                    report.views[view].faulted += 1
+                    report.faults_by_reason[f"{stored.stage}: {stored.error}"] += 1
+                else:
+                    report.views[view].computed += 1
+                if on_progress:
+                    on_progress(1)
+    except StoreWriteError:
+        raise  # the disk takes nothing more; trying the other views would only hide the reason
+    except BaseException:
+        for writer in writers.values():
+            writer.flush()
+        raise
+    for writer in writers.values():
+        writer.flush()
+    return report
+
+
+class _ViewWriter:
+    """Gathers one view's rows and faults and commits them in parts."""
+
+    def __init__(
+        self,
+        store: Store,
+        table: FeatureTable,
+        keys: Mapping[str, str],
+        provenance: Mapping[str, str],
+        flush_bytes: int,
+        flush_seconds: float,
+    ) -> None:
+        self.store, self.table, self.keys, self.provenance = store, table, keys, provenance
+        self.flush_bytes, self.flush_seconds = flush_bytes, flush_seconds
+        self.rows: dict[str, Row] = {}
+        self.faults: dict[tuple[str, str], Fault] = {}
+        self.size = 0
+        self.since = time.monotonic()
+
+    def add(self, utterance_id: str, outcome: Outcome) -> Outcome:
+        outcome = gated(self.table.recipe, outcome)
+        key = self.keys[utterance_id]
+        if isinstance(outcome, Fault):
+            self.faults[utterance_id, key] = outcome
+        else:
+            self.rows[utterance_id] = Row(utterance_id, key, outcome.value, outcome.note)
+            self.size += 0 if outcome.value is None else outcome.value.nbytes
+        if self.size >= self.flush_bytes or time.monotonic() - self.since >= self.flush_seconds:
+            self.flush()
+        return outcome
+
+    def flush(self) -> None:
+        # Emptied only after the commit: what an interrupt leaves half done is then committed by the last flush, and
+        # a row that was committed twice has one live copy.
+        self.table.append(list(self.rows.values()), self.provenance)
+        self.rows.clear()
+        self.size = 0
+        self.store.faults.add(self.table.view, self.faults)
+        self.faults.clear()
+        self.since = time.monotonic()
+
+
