@@ -1,0 +1,96 @@
+"""affectstore: embeddings for emotion recognition in conversation, computed once and pulled anywhere.
+
+In Python, ``from affectstore import open_store``; on the command line, ``affectstore --help``.
+"""
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import typer
+
+    from feature_repo.store import open_store
+
+__all__ = ["__version__", "main", "open_store"]
+__version__ = "0.1.0"
+
+_EPILOG = """[bold]Quick start[/bold]
+
+[cyan]affectstore demo[/cyan]  the whole way on a few built-in utterances, in seconds
+
+[cyan]export AFFECTSTORE_ROOT=~/affect && affectstore init[/cyan]
+
+[cyan]affectstore ingest meld /data/MELD.Raw[/cyan]  one manifest row per utterance
+
+[cyan]affectstore extract --profile wheels[/cyan]  only what is missing; stop and rerun as you like
+
+[cyan]affectstore status[/cyan]  coverage and faults; then [cyan]affectstore train[/cyan]
+"""
+
+
+def __getattr__(name: str) -> object:
+    """Resolve ``open_store`` when it is first asked for: help needs no store and no polars."""
+    if name == "open_store":
+        from feature_repo.store import open_store
+
+        return open_store
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def command_line() -> "typer.Typer":
+    """The ``affectstore`` command with every room's commands mounted."""
+    from typing import Annotated
+
+    import typer
+
+    import extractors.commands
+    import feature_repo.commands
+    import trainers.commands
+
+    app = typer.Typer(
+        name="affectstore",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_show_locals=False,  # a local variable may hold a whole corpus
+    )
+
+    def print_version(asked: bool) -> None:
+        if asked:
+            typer.echo(f"affectstore {__version__}")
+            raise typer.Exit
+
+    @app.callback()
+    def affectstore(
+        version: Annotated[
+            bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Compute the embeddings of a conversation [bold]once[/bold], pull any combination, train on it."""
+
+    for panel, room in (
+        ("How it is computed", extractors.commands),
+        ("What is stored", feature_repo.commands),
+        ("What is learned", trainers.commands),
+    ):
+        already = len(app.registered_commands)
+        room.add_commands(app)
+        for command in app.registered_commands[already:]:
+            command.rich_help_panel = panel
+    return app
+
+
+def main() -> None:
+    """Run the command line; an error that is an answer to the user is one red line and exit code 1."""
+    from feature_repo.console import err
+    from feature_repo.errors import AffectStoreError
+
+    try:
+        command_line()(prog_name="affectstore")
+    except AffectStoreError as error:
+        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
