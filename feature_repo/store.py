@@ -168,6 +168,10 @@ class Store:
             self.files.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
         return self.table(recipe.view)
 
+    def close_table(self, view: str) -> None:
+        """Forget what was read of a view, after it was dropped."""
+        self._tables.pop(view, None)
+
     def provenance(self, view: str) -> dict[str, str]:
         """What was told of the view when its table was made, such as the model's name."""
         data = json.loads(self.files.read(f"{FEATURES}/{view}/{_RECIPE_FILE}"))

@@ -1,0 +1,141 @@
+"""Erasure: taking a view, an utterance or a person out of everything that the store holds.
+
+Voices and faces are biometric data; what is forgotten leaves the parts, the mirror, the ledger, the manifest and the
+online store, and no later ingest brings it back.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.faults import FAULTS
+from feature_repo.feature_table import FEATURES, QUARANTINE, FeatureTable
+from feature_repo.part import TOMBSTONE, newest_us
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was taken out: utterances, and rows of feature tables (each stored version of a row counts)."""
+
+    utterances: int
+    rows: int
+
+
+def drop_view(store: Store, view: str) -> None:
+    """Remove a view: its table, faults, quarantined parts, mirror, catalogue entries, and its place in Feast.
+
+    Raises:
+        UnknownNameError: no such view.
+        BadInputError: another view was computed from it; the message names it.
+    """
+    if view not in store.views():
+        raise UnknownNameError("view", view, store.views())
+    fingerprint = store.recipe(view).fingerprint
+    for other in store.views():
+        if fingerprint in store.recipe(other).inputs:
+            raise BadInputError(f"{view} can't be dropped: {other} was computed from it; drop that one first")
+    store.catalog.drop_view(view)
+    _clear_mirror(store, view)
+    # The recipe goes first: from then on there is no such view, and what a kill leaves behind is removed by `gc`.
+    store.files.remove(f"{FEATURES}/{view}/recipe.json")
+    for folder in (FEATURES, FAULTS, QUARANTINE):
+        store.files.remove_folder(f"{folder}/{view}")
+    store.close_table(view)
+    _unregister(store, view)
+
+
+def gc_dropped(store: Store) -> list[str]:
+    """Remove what a killed :func:`drop_view` left: folders of views without a recipe; returns their names."""
+    orphans = sorted(set(store.files.list_folders(FEATURES)) - set(store.views()))
+    for view in orphans:
+        for folder in (FEATURES, FAULTS, QUARANTINE):
+            store.files.remove_folder(f"{folder}/{view}")
+        _clear_mirror(store, view)
+    return orphans
+
+
+def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
+    """Remove these utterances from every table, the mirror, the ledger, the manifests and the online store, for good.
+
+    Raises:
+        UnknownNameError: an utterance that no manifest has, and that was not forgotten before.
+    """
+    known = {*store.manifest()["utterance_id"].to_list(), *store.manifests.forgotten()}
+    for utterance_id in utterance_ids:
+        if utterance_id not in known:
+            raise UnknownNameError("utterance", utterance_id, sorted(known)[:3] + ["..."])
+    # First, so that an extraction that runs beside this does not compute them again.
+    store.manifests.forget(utterance_ids)
+    rows = 0
+    for view in store.views():
+        table = store.table(view)
+        rows += _forget_rows(table, utterance_ids)
+        store.faults.erase(view, utterance_ids)
+        _clear_mirror(store, view)
+    _erase_online(store, utterance_ids)
+    return Erased(len(utterance_ids), rows)
+
+
+def utterances_of(store: Store, speaker_id: str) -> list[str]:
+    """Ids of everything that a person says.
+
+    Raises:
+        UnknownNameError: no such speaker.
+    """
+    manifest = store.manifest()
+    found = manifest.filter(pl.col("speaker_id") == speaker_id)["utterance_id"].to_list()
+    if not found:
+        raise UnknownNameError("speaker", speaker_id, manifest["speaker_id"].drop_nulls().unique().to_list())
+    return found
+
+
+def _forget_rows(table: FeatureTable, utterance_ids: Sequence[str]) -> int:
+    """Write each part anew without these rows, then remove it; tombstones tell every reader that they are gone."""
+    wanted = pa.array(utterance_ids, pa.string())
+    gone = 0
+    touched = []
+    for name in table.all_parts():
+        part = table.read_part(name)
+        hit = pc.is_in(part["utterance_id"], wanted)
+        erased = pc.and_(hit, pc.not_equal(part["content_key"], TOMBSTONE))
+        count = pc.sum(erased).as_py() or 0
+        if count:
+            kept = part.filter(pc.invert(hit)).replace_schema_metadata(None)
+            table.append_table(kept, newest_us(name), {"forgotten": str(count)})
+            touched.append(name)
+            gone += count
+    # Before the old parts go: the online store is told of what has left by the tombstone.
+    if touched:
+        table.bury(list(utterance_ids))
+    for name in touched:
+        table.files.remove(table.part_path(name))
+    return gone
+
+
+def _clear_mirror(store: Store, view: str) -> None:
+    shutil.rmtree(store.cache / "mirror" / view, ignore_errors=True)
+
+
+def _unregister(store: Store, view: str) -> None:
+    if store.files.list_files("feast"):
+        from feature_repo.registry import register  # imports feast, which takes seconds
+
+        register(store)
+
+
+def _erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
+    if store.files.list_files("feast"):
+        from feature_repo.online import erase_online  # imports feast, which takes seconds
+
+        erase_online(store, utterance_ids)
