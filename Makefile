@@ -52,17 +52,18 @@ venv: $(STAMP) ## the virtual environment, installed again when pyproject.toml o
 
 # Bytecode is compiled at install even where the shell forbids it: `import torch` costs 7 s each time otherwise.
 $(STAMP): pyproject.toml constraints.txt infra/stub_wheels.py
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python infra/stub_wheels.py $(STUBS)
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing affectstore[$(EXTRAS)] into $(VENV): a minute or two"
+	@$(BIN)/python infra/stub_wheels.py $(STUBS) > /dev/null
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--find-links $(STUBS) --constraint constraints.txt --editable ".[$(EXTRAS)]"
-	echo "$(EXTRAS)" > $@
+	@echo "$(EXTRAS)" > $@
 
 wheel-check: ## build the wheel, install it alone in an empty environment, run what a user runs first
 	rm -rf build/wheel
-	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(PYTHON) -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
-	env -u PYTHONDONTWRITEBYTECODE build/wheel/venv/bin/python -m pip install --quiet \
+	env -u PYTHONDONTWRITEBYTECODE build/wheel/venv/bin/python -m pip install -qq \
 		--disable-pip-version-check --constraint constraints.txt build/wheel/affectstore-*.whl
 	cd build/wheel && env -u PYTHONPATH sh -ec '\
 		venv/bin/affectstore --version; \
