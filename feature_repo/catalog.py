@@ -18,7 +18,9 @@ class Catalog:
 
     def profiles(self) -> list[str]:
         """Names of the profiles, sorted."""
-        return [name.removesuffix(".json") for name in self.files.list_files(CATALOG) if name.endswith(".json")]
+        return [
+            name.removesuffix(".json") for name in self.files.list_files(CATALOG) if name.endswith(".json")
+        ]
 
     def slots(self, profile: str) -> dict[str, str]:
         """Slot to view of one profile.

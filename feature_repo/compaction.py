@@ -41,12 +41,18 @@ def _compact(table: FeatureTable) -> Compacted:
     small += [name for name in table.parts() if name not in sizes]  # parts without rows
     if len(small) < 2:
         return Compacted(table.view, len(sizes), len(sizes), 0)
-    live = table.index().filter(pl.col("content_key") == TOMBSTONE).select("utterance_id", "created_timestamp")
+    live = (
+        table.index().filter(pl.col("content_key") == TOMBSTONE).select("utterance_id", "created_timestamp")
+    )
     newest = history.sort("created_timestamp", "part", descending=True).unique(
         ["utterance_id", "content_key"], keep="first", maintain_order=True
     )
-    buried = newest.filter(pl.col("content_key") == TOMBSTONE).join(live, on=["utterance_id", "created_timestamp"])
-    kept = pl.concat([newest.filter(pl.col("content_key") != TOMBSTONE), buried]).filter(pl.col("part").is_in(small))
+    buried = newest.filter(pl.col("content_key") == TOMBSTONE).join(
+        live, on=["utterance_id", "created_timestamp"]
+    )
+    kept = pl.concat([newest.filter(pl.col("content_key") != TOMBSTONE), buried]).filter(
+        pl.col("part").is_in(small)
+    )
     written = _merge(table, sorted(small), kept)
     rows_before = history.filter(pl.col("part").is_in(small)).height
     return Compacted(table.view, len(sizes), len(sizes) - len(small) + written, rows_before - kept.height)
@@ -66,7 +72,9 @@ def _merge(table: FeatureTable, names: list[str], kept: pl.DataFrame) -> int:
         if size >= FLUSH_BYTES or position == len(names) - 1:
             merged = pa.concat_tables(batch)
             newest = max(map(newest_us, batch_names))
-            table.append_table(merged, newest, {"merged_parts": str(len(batch_names))}, supersedes=batch_names)
+            table.append_table(
+                merged, newest, {"merged_parts": str(len(batch_names))}, supersedes=batch_names
+            )
             written, batch, batch_names, size = written + 1, [], [], 0
     return written
 

@@ -8,7 +8,9 @@ import polars as pl
 from feature_repo.recipe import Recipe
 
 WantedKeys = pl.DataFrame  # utterance_id, content_key: one row per utterance that the recipe applies to
-LiveKeys = Callable[[str], pl.DataFrame]  # fingerprint of an input recipe -> its live (utterance_id, content_key)
+LiveKeys = Callable[
+    [str], pl.DataFrame
+]  # fingerprint of an input recipe -> its live (utterance_id, content_key)
 
 # 128 bits: two of 10^9 contents collide with a chance below 10^-20.
 _KEY_BYTES = 16
@@ -46,7 +48,10 @@ def wanted_keys(recipe: Recipe, manifest: pl.DataFrame, live_keys: LiveKeys) -> 
 
 
 def _frame(ids: Sequence[str], keys: Sequence[str]) -> WantedKeys:
-    return pl.DataFrame({"utterance_id": ids, "content_key": keys}, schema=dict.fromkeys(("utterance_id", "content_key"), pl.String))
+    return pl.DataFrame(
+        {"utterance_id": ids, "content_key": keys},
+        schema=dict.fromkeys(("utterance_id", "content_key"), pl.String),
+    )
 
 
 def _text_keys(rows: pl.DataFrame) -> WantedKeys:
@@ -73,7 +78,14 @@ def _derived_keys(rows: pl.DataFrame, inputs: Sequence[str], live_keys: LiveKeys
         live = live_keys(fingerprint).select("utterance_id", pl.col("content_key").alias(columns[-1]))
         joined = joined.join(live, on="utterance_id", how="inner", maintain_order="left")
     keys = [
-        content_key("rows", *(part for fingerprint, key in zip(inputs, row[1:], strict=True) for part in (fingerprint, row[0], key)))
+        content_key(
+            "rows",
+            *(
+                part
+                for fingerprint, key in zip(inputs, row[1:], strict=True)
+                for part in (fingerprint, row[0], key)
+            ),
+        )
         for row in joined.select("utterance_id", *columns).iter_rows()
     ]
     return _frame(joined["utterance_id"].to_list(), keys)

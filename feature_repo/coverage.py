@@ -39,7 +39,11 @@ def utterance_states(store: Store, view: str, manifest: pl.DataFrame) -> pl.Data
     """
     table = store.table(view)
     key = pl.col("content_key")
-    live = table.index().filter(key != TOMBSTONE).select("utterance_id", pl.col("content_key").alias("live_key"), "note", "n", "part", "row")
+    live = (
+        table.index()
+        .filter(key != TOMBSTONE)
+        .select("utterance_id", pl.col("content_key").alias("live_key"), "note", "n", "part", "row")
+    )
     wanted = store.wanted_in(table.recipe, manifest)
     faults = store.faults.entries(view).select("utterance_id", "content_key", failed=pl.lit(True))
     joined = (
@@ -62,7 +66,9 @@ def utterance_states(store: Store, view: str, manifest: pl.DataFrame) -> pl.Data
         .then(pl.lit("stale"))
         .otherwise(pl.lit("missing"))
     )
-    return joined.with_columns(state=state).select("utterance_id", "corpus", "content_key", "note", "part", "row", "state")
+    return joined.with_columns(state=state).select(
+        "utterance_id", "corpus", "content_key", "note", "part", "row", "state"
+    )
 
 
 def coverage(store: Store, views: list[str] | None = None) -> list[ViewCoverage]:

@@ -74,7 +74,7 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     known = {*store.manifest()["utterance_id"].to_list(), *store.manifests.forgotten()}
     for utterance_id in utterance_ids:
         if utterance_id not in known:
-            raise UnknownNameError("utterance", utterance_id, sorted(known)[:3] + ["..."])
+            raise UnknownNameError("utterance", utterance_id, [*sorted(known)[:3], "..."])
     # First, so that an extraction that runs beside this does not compute them again.
     store.manifests.forget(utterance_ids)
     rows = 0

@@ -12,7 +12,7 @@ from feature_repo.files import FileLayer
 from feature_repo.outcome import Fault
 
 FAULTS = "faults"
-_SCHEMA = {
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "content_key": pl.String,
     "stage": pl.String,
@@ -64,10 +64,21 @@ class FaultLedger:
         """
         if not faults:
             return
-        earlier = {(row[0], row[1]): row[2] for row in self.entries(view).select("utterance_id", "content_key", "attempts").iter_rows()}
+        earlier = {
+            (row[0], row[1]): row[2]
+            for row in self.entries(view).select("utterance_id", "content_key", "attempts").iter_rows()
+        }
         now = time.time_ns() // 1000
         rows = [
-            (*key, fault.stage, fault.error, fault.message, json.dumps(dict(fault.facts), sort_keys=True), earlier.get(key, 0) + 1, now)
+            (
+                *key,
+                fault.stage,
+                fault.error,
+                fault.message,
+                json.dumps(dict(fault.facts), sort_keys=True),
+                earlier.get(key, 0) + 1,
+                now,
+            )
             for key, fault in faults.items()
         ]
         self._write(view, pl.DataFrame(rows, schema=_SCHEMA, orient="row"), now)
@@ -99,4 +110,6 @@ class FaultLedger:
     def _write(self, view: str, frame: pl.DataFrame, now_us: int) -> None:
         sink = io.BytesIO()
         frame.write_parquet(sink)
-        self.files.create(f"{FAULTS}/{view}/faults-{now_us:017d}-{uuid.uuid4().hex[:12]}.parquet", sink.getvalue())
+        self.files.create(
+            f"{FAULTS}/{view}/faults-{now_us:017d}-{uuid.uuid4().hex[:12]}.parquet", sink.getvalue()
+        )

@@ -27,7 +27,7 @@ from feature_repo.recipe import Recipe
 FEATURES = "features"
 QUARANTINE = "quarantine"
 _COPIED_AT_ONCE = 4096  # rows; keeps a copied part of wide sequences near the flush size
-_INDEX_SCHEMA = {
+_INDEX_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "content_key": pl.String,
     "created_timestamp": pl.Datetime("us", "UTC"),
@@ -185,7 +185,9 @@ class FeatureTable:
 
     def _next_us(self) -> int:
         # Listed anew at every write: another process may have written since, and a clock may have gone backwards.
-        newest = max((newest_us(name) for name in self.files.list_files(self.folder) if is_part(name)), default=0)
+        newest = max(
+            (newest_us(name) for name in self.files.list_files(self.folder) if is_part(name)), default=0
+        )
         return max(time.time_ns() // 1000, newest + 1)
 
     def _read_histories(self) -> list[str]:

@@ -18,7 +18,19 @@ from fsspec.core import url_to_fs
 
 from feature_repo.errors import StoreWriteError
 
-Operation = Literal["list", "read", "stat", "make_folder", "stage", "sync", "replace", "sync_folder", "upload", "remove", "lock"]
+Operation = Literal[
+    "list",
+    "read",
+    "stat",
+    "make_folder",
+    "stage",
+    "sync",
+    "replace",
+    "sync_folder",
+    "upload",
+    "remove",
+    "lock",
+]
 Moment = Literal["before", "after"]
 Hook = Callable[[Moment, Operation, str], None]
 
@@ -212,7 +224,11 @@ class FileLayer:
                 return []
             whole = self._full(folder)
             # An object store lists a folder's own marker among its entries.
-            return sorted(e["name"].rstrip("/").rsplit("/", 1)[-1] for e in found if e["type"] == kind and e["name"].rstrip("/") != whole)
+            return sorted(
+                e["name"].rstrip("/").rsplit("/", 1)[-1]
+                for e in found
+                if e["type"] == kind and e["name"].rstrip("/") != whole
+            )
 
         return self._do("list", folder, names)
 
@@ -235,7 +251,9 @@ class FileLayer:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            raise StoreWriteError(f"cannot write {self.url(path)}: {reason}; what was committed before stays readable") from error
+            raise StoreWriteError(
+                f"cannot write {self.url(path)}: {reason}; what was committed before stays readable"
+            ) from error
 
 
 def _sync(path: str) -> None:

@@ -111,11 +111,19 @@ def _plan_view(
 ) -> ViewPlan:
     by_key = ["utterance_id", "content_key"]
     applicable = store.wanted_in(recipe, everything)
-    wanted = applicable.join(chosen.select("utterance_id"), on="utterance_id", how="semi", maintain_order="left")
-    table = FeatureTable(store.files, recipe) if recipe.view not in store.views() else store.table(recipe.view)
+    wanted = applicable.join(
+        chosen.select("utterance_id"), on="utterance_id", how="semi", maintain_order="left"
+    )
+    table = (
+        FeatureTable(store.files, recipe) if recipe.view not in store.views() else store.table(recipe.view)
+    )
     live = table.live_keys()
     lacking = wanted.join(live, on=by_key, how="anti", maintain_order="left")
-    older = table.history().join(lacking, on=by_key, how="semi").sort("created_timestamp", "part", descending=True)
+    older = (
+        table.history()
+        .join(lacking, on=by_key, how="semi")
+        .sort("created_timestamp", "part", descending=True)
+    )
     copy = older.unique("utterance_id", keep="first", maintain_order=True)
     lacking = lacking.join(copy, on="utterance_id", how="anti", maintain_order="left")
     tried = lacking.join(store.faults.entries(recipe.view), on=by_key, how="semi")
@@ -174,7 +182,10 @@ def fill(
     writers: dict[str, _ViewWriter] = {}
     for view, todo in plans.items():
         report.views[view] = ViewReport(
-            copied=todo.copy.height, buried=len(todo.bury), skipped_faults=todo.faulted, up_to_date=todo.up_to_date
+            copied=todo.copy.height,
+            buried=len(todo.bury),
+            skipped_faults=todo.faulted,
+            up_to_date=todo.up_to_date,
         )
         table = store.ensure_table(todo.recipe, told.get(view))
         table.copy_forward(todo.copy, told.get(view))
@@ -245,5 +256,3 @@ class _ViewWriter:
         self.store.faults.add(self.table.view, self.faults)
         self.faults.clear()
         self.since = time.monotonic()
-
-

@@ -39,7 +39,11 @@ class ManifestStore:
 
     def corpora(self) -> list[str]:
         """Names of the corpora that were ingested."""
-        return [name.removesuffix(".parquet") for name in self.files.list_files(MANIFEST) if name.endswith(".parquet")]
+        return [
+            name.removesuffix(".parquet")
+            for name in self.files.list_files(MANIFEST)
+            if name.endswith(".parquet")
+        ]
 
     def read(self, corpora: Sequence[str] | None = None) -> pl.DataFrame:
         """The rows of the named corpora, of all by default, in the manifest's schema.
@@ -63,7 +67,9 @@ class ManifestStore:
             return 0
         return int((pq.read_metadata(io.BytesIO(data)).metadata or {}).get(_GENERATION, b"0"))
 
-    def replace(self, corpus: str, rows: pl.DataFrame, on_file: Callable[[int], None] | None = None) -> IngestReport:
+    def replace(
+        self, corpus: str, rows: pl.DataFrame, on_file: Callable[[int], None] | None = None
+    ) -> IngestReport:
         """Make these rows the corpus's manifest; media are hashed where size or time changed.
 
         Utterances that were forgotten stay out.

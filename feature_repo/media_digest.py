@@ -1,10 +1,10 @@
 """Digests of media files, hashed only when size or modification time changed."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -21,7 +21,9 @@ class MediaFile:
     media_mtime_ns: int | None = None
 
 
-def with_media(rows: pl.DataFrame, known: pl.DataFrame, on_file: Callable[[int], None] | None = None) -> pl.DataFrame:
+def with_media(
+    rows: pl.DataFrame, known: pl.DataFrame, on_file: Callable[[int], None] | None = None
+) -> pl.DataFrame:
     """The manifest rows with ``media_digest``, ``media_size`` and ``media_mtime_ns`` of every media URI.
 
     Args:
@@ -47,8 +49,15 @@ def with_media(rows: pl.DataFrame, known: pl.DataFrame, on_file: Callable[[int],
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(look, uris))
     columns = ("media_digest", "media_size", "media_mtime_ns")
-    schema = {"media_uri": pl.String, "media_digest": pl.String, "media_size": pl.Int64, "media_mtime_ns": pl.Int64}
-    facts = pl.DataFrame([(f.media_uri, f.media_digest, f.media_size, f.media_mtime_ns) for f in found], schema, orient="row")
+    schema = {
+        "media_uri": pl.String,
+        "media_digest": pl.String,
+        "media_size": pl.Int64,
+        "media_mtime_ns": pl.Int64,
+    }
+    facts = pl.DataFrame(
+        [(f.media_uri, f.media_digest, f.media_size, f.media_mtime_ns) for f in found], schema, orient="row"
+    )
     joined = rows.drop(*columns).join(facts, on="media_uri", how="left", maintain_order="left")
     return joined.select(rows.columns)
 
@@ -57,10 +66,10 @@ def _inspect(uri: str, before: MediaFile | None) -> MediaFile:
     try:
         if "://" in uri:
             return _inspect_remote(uri, before)
-        state = os.stat(uri)
+        state = Path(uri).stat()
         if before and (before.media_size, before.media_mtime_ns) == (state.st_size, state.st_mtime_ns):
             return before
-        with open(uri, "rb") as source:
+        with Path(uri).open("rb") as source:
             return MediaFile(uri, _digest(source.read), state.st_size, state.st_mtime_ns)
     except OSError:
         return MediaFile(uri)  # ingest counts it as missing, extraction files the fault

@@ -74,7 +74,9 @@ def open_store(root: str | None = None, *, cache: str | None = None) -> Store:
         data = json.loads(files.read(_FORMAT_FILE))
         number = int(data["format"])
     except (FileNotFoundError, NotADirectoryError):
-        raise StoreFormatError(f"{files.root} is not a store; make one with `affectstore init --root {root}`") from None
+        raise StoreFormatError(
+            f"{files.root} is not a store; make one with `affectstore init --root {root}`"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreFormatError(f"{files.url(_FORMAT_FILE)} is unreadable: {error}") from error
     if number > FORMAT:
@@ -133,7 +135,11 @@ class Store:
 
     def views(self) -> list[str]:
         """Names of all feature tables."""
-        return [name for name in self.files.list_folders(FEATURES) if self.files.exists(f"{FEATURES}/{name}/{_RECIPE_FILE}")]
+        return [
+            name
+            for name in self.files.list_folders(FEATURES)
+            if self.files.exists(f"{FEATURES}/{name}/{_RECIPE_FILE}")
+        ]
 
     def recipe(self, view: str) -> Recipe:
         """The recipe of a view.
@@ -164,7 +170,11 @@ class Store:
         """
         path = f"{FEATURES}/{recipe.view}/{_RECIPE_FILE}"
         if not self.files.exists(path):
-            data = {"fingerprint": recipe.fingerprint, "recipe": recipe.identity(), "provenance": dict(provenance or {})}
+            data = {
+                "fingerprint": recipe.fingerprint,
+                "recipe": recipe.identity(),
+                "provenance": dict(provenance or {}),
+            }
             self.files.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
         return self.table(recipe.view)
 
@@ -186,7 +196,9 @@ class Store:
         for view in self.views():
             if view.endswith(fingerprint[:8]) and self.recipe(view).fingerprint == fingerprint:
                 return view
-        raise UnknownNameError("recipe fingerprint", fingerprint, [self.recipe(view).fingerprint for view in self.views()])
+        raise UnknownNameError(
+            "recipe fingerprint", fingerprint, [self.recipe(view).fingerprint for view in self.views()]
+        )
 
     def wanted(self, recipe: Recipe, corpora: Sequence[str] | None = None) -> pl.DataFrame:
         """(utterance_id, content_key) that the recipe's live rows should have, for the utterances it applies to."""
@@ -194,7 +206,9 @@ class Store:
 
     def wanted_in(self, recipe: Recipe, manifest: pl.DataFrame) -> pl.DataFrame:
         """The same for manifest rows at hand."""
-        return wanted_keys(recipe, manifest, lambda fingerprint: self.table(self.view_of(fingerprint)).live_keys())
+        return wanted_keys(
+            recipe, manifest, lambda fingerprint: self.table(self.view_of(fingerprint)).live_keys()
+        )
 
     def resolve(self, slot_or_view: str, profile: str | None = None) -> str:
         """The view that a slot means in a profile; a view's own name means itself.
