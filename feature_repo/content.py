@@ -26,6 +26,22 @@ def content_key(*parts: str) -> str:
     return state.hexdigest()
 
 
+def with_content_keys(manifest: pl.DataFrame) -> pl.DataFrame:
+    """The rows with ``text_key`` and ``media_key``, null where there is no text or no media.
+
+    Ingest stores them, so that asking what is missing hashes nothing.
+    """
+    texts = [None if text is None else content_key("text", text) for text in manifest["text"]]
+    media = [
+        None if uri is None else _media_key(uri, digest, start, end)
+        for uri, digest, start, end in manifest.select(
+            "media_uri", "media_digest", "start_s", "end_s"
+        ).iter_rows()
+    ]
+    keys = [pl.Series("text_key", texts, pl.String), pl.Series("media_key", media, pl.String)]
+    return manifest.with_columns(keys)
+
+
 def wanted_keys(recipe: Recipe, manifest: pl.DataFrame, live_keys: LiveKeys) -> WantedKeys:
     """The content key that every utterance's live row should have, for the utterances that the recipe applies to.
 
@@ -34,40 +50,24 @@ def wanted_keys(recipe: Recipe, manifest: pl.DataFrame, live_keys: LiveKeys) -> 
 
     Args:
         recipe: what would be computed.
-        manifest: rows with the manifest's columns.
+        manifest: rows with the manifest's columns, content keys included (:func:`with_content_keys`).
         live_keys: gives the live (utterance_id, content_key) of an input recipe by fingerprint.
     """
     rows = manifest
     if recipe.languages:
         rows = rows.filter(pl.col("language").is_null() | pl.col("language").is_in(recipe.languages))
-    if recipe.reads == "text":
-        return _text_keys(rows)
-    if recipe.reads == "media":
-        return _media_keys(rows)
-    return _derived_keys(rows, recipe.inputs, live_keys)
+    if recipe.reads == "rows":
+        return _derived_keys(rows, recipe.inputs, live_keys)
+    column = "text_key" if recipe.reads == "text" else "media_key"
+    wanted = rows.select("utterance_id", pl.col(column).alias("content_key"))
+    return wanted.filter(pl.col("content_key").is_not_null())
 
 
-def _frame(ids: Sequence[str], keys: Sequence[str]) -> WantedKeys:
-    return pl.DataFrame(
-        {"utterance_id": ids, "content_key": keys},
-        schema=dict.fromkeys(("utterance_id", "content_key"), pl.String),
-    )
-
-
-def _text_keys(rows: pl.DataFrame) -> WantedKeys:
-    rows = rows.filter(pl.col("text").is_not_null())
-    return _frame(rows["utterance_id"].to_list(), [content_key("text", text) for text in rows["text"]])
-
-
-def _media_keys(rows: pl.DataFrame) -> WantedKeys:
-    rows = rows.filter(pl.col("media_uri").is_not_null())
-    keys = []
-    for uri, digest, start, end in rows.select("media_uri", "media_digest", "start_s", "end_s").iter_rows():
-        # A missing file has no digest: its fault is filed under where it was looked for, and a file that appears
-        # there later has a digest and so another key.
-        source = ("digest", digest) if digest else ("absent", uri)
-        keys.append(content_key("media", *source, repr(start), repr(end)))
-    return _frame(rows["utterance_id"].to_list(), keys)
+def _media_key(uri: str, digest: str | None, start_s: float | None, end_s: float | None) -> str:
+    # A missing file has no digest: its fault is filed under where it was looked for, and a file that appears there
+    # later has a digest and so another key.
+    source = ("digest", digest) if digest else ("absent", uri)
+    return content_key("media", *source, repr(start_s), repr(end_s))
 
 
 def _derived_keys(rows: pl.DataFrame, inputs: Sequence[str], live_keys: LiveKeys) -> WantedKeys:
@@ -78,17 +78,10 @@ def _derived_keys(rows: pl.DataFrame, inputs: Sequence[str], live_keys: LiveKeys
         live = live_keys(fingerprint).select("utterance_id", pl.col("content_key").alias(columns[-1]))
         joined = joined.join(live, on="utterance_id", how="inner", maintain_order="left")
     keys = [
-        content_key(
-            "rows",
-            *(
-                part
-                for fingerprint, key in zip(inputs, row[1:], strict=True)
-                for part in (fingerprint, row[0], key)
-            ),
-        )
+        content_key("rows", *(part for pair in zip(inputs, row[1:], strict=True) for part in (row[0], *pair)))
         for row in joined.select("utterance_id", *columns).iter_rows()
     ]
-    return _frame(joined["utterance_id"].to_list(), keys)
+    return joined.select("utterance_id", pl.Series("content_key", keys, pl.String))
 
 
 def media_facts(row: Mapping[str, object]) -> dict[str, str | int | float | None]:

@@ -4,7 +4,8 @@ import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
 
-# Column -> type. The order is the order in the file; everything but the first four may be null.
+# Column -> type. The order is the order in the file; everything but the first four may be null. Ingest fills the media's
+# digest, size and time, and the content keys of text and media.
 MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "corpus": pl.String,
@@ -29,8 +30,9 @@ MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "start_s": pl.Float64,
     "end_s": pl.Float64,
     "rater_counts": pl.String,
+    "text_key": pl.String,
+    "media_key": pl.String,
 }
-REQUIRED = ("utterance_id", "corpus", "split", "dialogue_id")
 SPLITS = ("train", "dev", "test", "all")
 
 
@@ -71,7 +73,10 @@ def _check(frame: pl.DataFrame, corpus: str) -> None:
 
     column = pl.col("utterance_id")
     refuse(frame.filter(column.is_null() | (column == "")), "rows without an utterance id")
-    refuse(frame.filter(column.is_duplicated()).unique("utterance_id", maintain_order=True), "duplicate utterance ids")
+    refuse(
+        frame.filter(column.is_duplicated()).unique("utterance_id", maintain_order=True),
+        "duplicate utterance ids",
+    )
     refuse(frame.filter(~column.str.starts_with(f"{corpus}/")), f"utterance ids must start with '{corpus}/'")
     refuse(frame.filter(pl.col("corpus") != corpus), "rows of another corpus")
     refuse(frame.filter(~pl.col("split").is_in(SPLITS)), f"unknown split; allowed: {', '.join(SPLITS)}")

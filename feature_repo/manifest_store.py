@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow.parquet as pq
 
+from feature_repo.content import with_content_keys
 from feature_repo.errors import UnknownNameError
 from feature_repo.files import FileLayer
 from feature_repo.manifest import MANIFEST_SCHEMA, conform
@@ -84,7 +85,7 @@ class ManifestStore:
             total = frame.height
             frame = frame.filter(~pl.col("utterance_id").is_in(self.forgotten()))
             forgotten = total - frame.height
-            frame = with_media(frame, before, on_file)
+            frame = with_content_keys(with_media(frame, before, on_file))
             generation = self.generation(corpus)
             if not frame.equals(before) or generation == 0:
                 generation += 1
