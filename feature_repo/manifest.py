@@ -4,8 +4,8 @@ import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
 
-# Column -> type. The order is the order in the file; everything but the first four may be null. Ingest fills the media's
-# digest, size and time, and the content keys of text and media.
+# Column -> type, in the file's order; everything but the first four may be null. Ingest fills the media's digest, size
+# and time, and the content keys of text and media.
 MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "corpus": pl.String,
