@@ -82,6 +82,8 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
         table = store.table(view)
         rows += _forget_rows(table, utterance_ids)
         store.faults.erase(view, utterance_ids)
+        # A damaged part can't be searched for these rows, and its rows are computed again anyway.
+        store.files.remove_folder(f"{QUARANTINE}/{view}")
         _clear_mirror(store, view)
     _erase_online(store, utterance_ids)
     return Erased(len(utterance_ids), rows)
