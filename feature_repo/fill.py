@@ -173,6 +173,7 @@ def fill(
 
     Raises:
         StoreWriteError: disk full or read-only; what was committed stays readable.
+        RuntimeError: ``compute`` gave no outcome for an utterance; the others are committed.
     """
     told = provenance or {}
     plans = plan(store, recipes, corpora=corpora, ids=ids, retry_faults=retry_faults)
@@ -194,10 +195,12 @@ def fill(
     missing = {view: list(todo.keys) for view, todo in plans.items() if todo.keys}
     if not missing:
         return report
+    awaited = {view: set(utterance_ids) for view, utterance_ids in missing.items()}
     try:
         with contextlib.closing(compute(missing)) as outcomes:
             for view, utterance_id, outcome in outcomes:
                 stored = writers[view].add(utterance_id, outcome)
+                awaited[view].discard(utterance_id)
                 if isinstance(stored, Fault):
                     report.views[view].faulted += 1
                     report.faults_by_reason[f"{stored.stage}: {stored.error}"] += 1
@@ -213,6 +216,11 @@ def fill(
         raise
     for writer in writers.values():
         writer.flush()
+    for view, utterance_ids in awaited.items():
+        if utterance_ids:
+            raise RuntimeError(
+                f"{view}: no outcome was given for {len(utterance_ids)}, such as {min(utterance_ids)!r}"
+            )
     return report
 
 
