@@ -1,0 +1,243 @@
+"""The loop learns, stops, keeps its best epoch, repeats itself, and survives a last batch of one row."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from trainers.config import AdapterConfig
+from trainers.mlp_adapter import MLPAdapter
+from trainers.training_loop import Epoch, Fit, batches, class_weights, fit, forward, seeded
+
+CLASSES = ("neutral", "joy", "anger")
+
+
+def _data(rows: int = 300, width: int = 6) -> tuple[Tensor, Tensor]:
+    """Rows around one centre per class, close enough to be learned but not at once."""
+    generator = torch.Generator().manual_seed(7)
+    centres = torch.randn(len(CLASSES), width, generator=generator) * 1.5
+    labels = torch.arange(rows) % len(CLASSES)
+    return centres[labels] + torch.randn(rows, width, generator=generator), labels
+
+
+def _fit(
+    seed: int = 0, rows: int = 300, on_epoch: Any = None, **settings: Any
+) -> tuple[Fit, MLPAdapter, Tensor, Tensor]:
+    inputs, labels = _data(rows)
+    config = dataclasses.replace(AdapterConfig(max_epochs=12), **settings)
+    with seeded(seed):
+        model = MLPAdapter(inputs.shape[1], len(CLASSES), hidden=(16, 8))
+        cut = rows * 2 // 3
+        told = fit(
+            model,
+            [inputs],
+            labels,
+            train=torch.arange(cut),
+            validation=torch.arange(cut, rows),
+            classes=CLASSES,
+            config=config,
+            on_epoch=on_epoch,
+        )
+    return told, model, inputs, labels
+
+
+def test_it_learns_separable_classes_and_not_shuffled_ones() -> None:
+    told, *_ = _fit(lr=0.01, max_epochs=30)
+    assert max(epoch.accuracy for epoch in told.epochs) > 0.85
+    inputs, _ = _data()
+    noise = torch.randint(0, 3, (300,), generator=torch.Generator().manual_seed(1))
+    with seeded(0):
+        model = MLPAdapter(6, 3, hidden=(16, 8))
+        told = fit(
+            model,
+            [inputs],
+            noise,
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(lr=0.01, max_epochs=30),
+        )
+    assert told.epochs[-1].accuracy < 0.5
+
+
+def test_a_seed_gives_the_same_numbers_again_and_leaves_torchs_generator_alone() -> None:
+    torch.manual_seed(99)
+    before = torch.get_rng_state()
+    one, model, inputs, _ = _fit(seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(5)
+    again, other, _, _ = _fit(seed=3)
+    different, third, _, _ = _fit(seed=4)
+    assert [epoch.train_loss for epoch in one.epochs] == [epoch.train_loss for epoch in again.epochs]
+    assert torch.equal(forward(model, [inputs]), forward(other, [inputs]))
+    assert not torch.equal(forward(model, [inputs]), forward(third, [inputs]))
+    assert one.epochs[0].train_loss != different.epochs[0].train_loss
+
+
+def test_the_best_epochs_parameters_are_kept() -> None:
+    seen: list[Epoch] = []
+    told, model, inputs, labels = _fit(on_epoch=seen.append, lr=0.05, max_epochs=15, selection="accuracy")
+    assert list(told.epochs) == seen
+    best = max(seen, key=lambda epoch: epoch.accuracy)
+    assert told.best_epoch == best.number  # the first of equals
+    reached = (forward(model, [inputs[200:]]).argmax(1) == labels[200:]).float().mean().item()
+    assert reached == pytest.approx(best.accuracy)
+
+
+def _fit_frozen(**settings: Any) -> Fit:
+    """A linear layer at a rate that changes no prediction: the first epoch stays the best."""
+    inputs, labels = _data()
+    with seeded(0):
+        return fit(
+            nn.Linear(6, 3),
+            [inputs],
+            labels,
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(lr=1e-12, max_epochs=12, **settings),
+        )
+
+
+@pytest.mark.parametrize("patience", [1, 4])
+def test_early_stopping_waits_for_its_patience(patience: int) -> None:
+    told = _fit_frozen(patience=patience)
+    assert (told.best_epoch, len(told.epochs), told.stopped) == (1, 1 + patience, "patience")
+
+
+def test_it_stops_at_the_last_epoch() -> None:
+    told, *_ = _fit(max_epochs=3)
+    assert (len(told.epochs), told.stopped) == (3, "max_epochs")
+
+
+def test_the_learning_rate_falls_on_a_plateau() -> None:
+    told = _fit_frozen(patience=12, plateau_patience=2, plateau_factor=0.1)
+    # Epoch 1 is the best; epochs 2 to 4 are three without improvement, one more than the patience.
+    assert [epoch.lr for epoch in told.epochs[:5]] == pytest.approx([1e-12] * 4 + [1e-13])
+
+
+@pytest.mark.parametrize("rows", [2, 31, 32, 33, 64, 65])
+def test_every_row_is_in_one_batch_and_no_batch_has_one_row(rows: int) -> None:
+    parts = batches(torch.randperm(rows), 32)
+    assert sorted(torch.cat(parts).tolist()) == list(range(rows))
+    assert all(2 <= len(part) <= 33 for part in parts)
+
+
+def test_a_last_batch_of_one_row_does_not_crash_batch_norm() -> None:
+    inputs, labels = _data(43)
+    with seeded(0):
+        told = fit(
+            MLPAdapter(6, 3),
+            [inputs],
+            labels,
+            train=torch.arange(33),
+            validation=torch.arange(33, 43),
+            classes=CLASSES,
+            config=AdapterConfig(max_epochs=2),
+        )
+    assert len(told.epochs) == 2
+
+
+@pytest.mark.parametrize(("train", "validation"), [(0, 5), (1, 5), (5, 0)])
+def test_too_few_rows_are_refused(train: int, validation: int) -> None:
+    inputs, labels = _data(20)
+    with pytest.raises(BadInputError, match=f"{train} training and {validation} validation rows"):
+        fit(
+            MLPAdapter(6, 3),
+            [inputs],
+            labels,
+            train=torch.arange(train),
+            validation=torch.arange(validation),
+            classes=CLASSES,
+            config=AdapterConfig(),
+        )
+
+
+def test_a_loss_that_is_not_a_number_is_told_and_not_trained_on() -> None:
+    inputs, labels = _data(40)
+    inputs[3, 0] = float("nan")
+    with pytest.raises(BadInputError, match="epoch 1: the loss is not a number"):
+        fit(
+            MLPAdapter(6, 3),
+            [inputs],
+            labels,
+            train=torch.arange(30),
+            validation=torch.arange(30, 40),
+            classes=CLASSES,
+            config=AdapterConfig(),
+        )
+
+
+def test_class_weights_go_by_name() -> None:
+    # papers/000 III-B3 lists surprise 15, fear 15, disgust 6, ...: by name whatever the order of the classes.
+    named = {"anger": 6.0, "neutral": 4.0}
+    assert class_weights(named, CLASSES, torch.device("cpu")).tolist() == [4.0, 1.0, 6.0]  # type: ignore[union-attr]
+    assert class_weights(named, CLASSES[::-1], torch.device("cpu")).tolist() == [6.0, 1.0, 4.0]  # type: ignore[union-attr]
+    assert class_weights({}, CLASSES, torch.device("cpu")) is None
+    with pytest.raises(UnknownNameError, match="'happy'; allowed: anger, joy, neutral"):
+        class_weights({"happy": 1.0}, CLASSES, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("heavy", CLASSES)
+def test_a_heavy_class_is_predicted_where_nothing_can_be_learned(heavy: str) -> None:
+    inputs, _ = _data()
+    noise = torch.randint(0, 3, (300,), generator=torch.Generator().manual_seed(1))
+    noise[200:] = CLASSES.index(heavy)  # so that selection waits for it
+    with seeded(0):
+        model = MLPAdapter(6, 3, hidden=(16, 8))
+        fit(
+            model,
+            [inputs],
+            noise,
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(lr=0.01, max_epochs=10, class_weights={heavy: 50.0}),
+        )
+    predicted = forward(model, [inputs]).argmax(1)
+    assert (predicted == CLASSES.index(heavy)).float().mean() > 0.9
+
+
+def test_label_smoothing_raises_the_least_possible_loss() -> None:
+    plain, *_ = _fit(lr=0.01, max_epochs=8)
+    smooth, *_ = _fit(lr=0.01, max_epochs=8, label_smoothing=0.4)
+    # Entropy of (0.7333, 0.1333, 0.1333): no prediction reaches a smaller loss.
+    assert smooth.epochs[-1].train_loss > 0.7646 > plain.epochs[-1].train_loss
+
+
+def test_several_inputs_are_selected_alike() -> None:
+    inputs, labels = _data()
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.adapter = MLPAdapter(6, 3, hidden=(16, 8))
+
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            assert left.shape == (*right.shape[:1], 2)
+            return self.adapter(torch.cat([left, right], 1))  # type: ignore[no-any-return]
+
+    with seeded(0):
+        model = Two()
+        fit(
+            model,
+            [inputs[:, :2], inputs[:, 2:]],
+            labels,
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(max_epochs=12),
+        )
+    _, adapter, *_ = _fit()
+    torch.testing.assert_close(forward(model, [inputs[:, :2], inputs[:, 2:]]), forward(adapter, [inputs]))
+
+
+def test_forward_in_parts_gives_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainers.training_loop._ROWS_AT_ONCE", 7)
+    model = MLPAdapter(6, 3)
+    inputs, _ = _data(50)
+    parted = forward(model, [inputs], model.hidden)
+    torch.testing.assert_close(parted, model.eval().hidden(inputs))

@@ -1,0 +1,210 @@
+"""Fit a classifier on whole tensors: a batch is an index selection, and nothing happens per row in Python."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from trainers.config import TrainingConfig
+from trainers.metrics import score
+
+# Rows a forward pass without gradients takes at once; bounds memory and changes no number.
+_ROWS_AT_ONCE = 8192
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training rows gave.
+
+    Attributes:
+        number: from 1.
+        lr: learning rate during the epoch.
+        train_loss: mean loss over the epoch's batches, in training mode.
+        validation_loss: mean loss over the validation rows, without class weights' and smoothing's change of scale.
+        accuracy: validation accuracy.
+        weighted_f1: validation weighted F1.
+        macro_f1: validation macro F1.
+        uar: validation unweighted average recall.
+        best: whether the epoch was the best so far by the selection score.
+        seconds: wall-clock time since training began.
+    """
+
+    number: int
+    lr: float
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    weighted_f1: float
+    macro_f1: float
+    uar: float
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How training went; the model holds the parameters of ``best_epoch``.
+
+    Attributes:
+        epochs: one per epoch, in order.
+        best_epoch: number of the epoch whose parameters were kept.
+        stopped: ``patience`` for early stopping, else ``max_epochs``.
+    """
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    stopped: Literal["patience", "max_epochs"]
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Within it, torch's draws (initial weights, order of rows, dropout) depend on the seed alone.
+
+    Afterwards torch's generators are as they were before.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def fit(
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    labels: Tensor,
+    *,
+    train: Tensor,
+    validation: Tensor,
+    classes: Sequence[str],
+    config: TrainingConfig,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fit:
+    """Train with Adam and keep the epoch with the best validation score (papers/000 III-B2).
+
+    Draws from torch's global generator: call it within :func:`seeded` for the same numbers again.
+
+    Args:
+        model: takes a batch of every input and gives logits ``[batch, classes]``; trained in place.
+        inputs: tensors ``[rows, ...]`` on the model's device.
+        labels: class indices ``[rows]`` on the same device.
+        train: indices of the rows to fit.
+        validation: indices of the rows to select on.
+        classes: names of the classes, in the order of their indices.
+        config: optimiser, schedule, stopping, loss and selection.
+        on_epoch: told of every epoch as it ends.
+
+    Raises:
+        UnknownNameError: a class weight for an emotion that is no class.
+        BadInputError: fewer than two training rows, no validation row, or a loss that is not a number.
+    """
+    if train.numel() < 2 or validation.numel() < 1:
+        raise BadInputError(
+            f"{train.numel()} training and {validation.numel()} validation rows; allowed: at least 2 and 1"
+        )
+    criterion = nn.CrossEntropyLoss(
+        weight=class_weights(config.class_weights, classes, labels.device),
+        label_smoothing=config.label_smoothing,
+    )
+    # Fused: one kernel for all parameters, a third of the step's time for a model this small.
+    optimizer = torch.optim.Adam(
+        model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        mode="max" if config.plateau_on == "score" else "min",
+        factor=config.plateau_factor,
+        patience=config.plateau_patience,
+    )
+    validation_inputs = [tensor[validation] for tensor in inputs]
+    validation_labels = labels[validation]
+    best_score, best_epoch, best_state = float("-inf"), 0, model.state_dict()
+    epochs: list[Epoch] = []
+    stopped: Literal["patience", "max_epochs"] = "max_epochs"
+    began = time.perf_counter()
+    for number in range(1, config.max_epochs + 1):
+        lr = optimizer.param_groups[0]["lr"]
+        train_loss = _train_epoch(model, inputs, labels, train, criterion, optimizer, config.batch_size)
+        logits = forward(model, validation_inputs)
+        loss = float(nn.functional.cross_entropy(logits, validation_labels))
+        scores = score(validation_labels.cpu(), logits.argmax(1).cpu(), classes)
+        if not train_loss == train_loss:
+            raise BadInputError(
+                f"the loss of epoch {number} is not a number: lower lr={config.lr} or check the features"
+            )
+        reached = getattr(scores, config.selection)
+        best = reached > best_score
+        if best:
+            best_score, best_epoch = reached, number
+            best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        seconds = time.perf_counter() - began
+        epochs.append(Epoch(number, lr, train_loss, loss, **scores.summary(), best=best, seconds=seconds))
+        if on_epoch:
+            on_epoch(epochs[-1])
+        schedule.step(reached if config.plateau_on == "score" else loss)
+        if number - best_epoch >= config.patience:
+            stopped = "patience"
+            break
+    model.load_state_dict(best_state)
+    return Fit(tuple(epochs), best_epoch, stopped)
+
+
+def forward(model: nn.Module, inputs: Sequence[Tensor], layer: Callable[..., Tensor] | None = None) -> Tensor:
+    """What the model gives for all rows in evaluation mode, without gradients.
+
+    Args:
+        model: put into evaluation mode.
+        inputs: tensors ``[rows, ...]``.
+        layer: a method of the model to call in place of the model, such as one that gives a hidden layer.
+    """
+    model.eval()
+    with torch.inference_mode():
+        parts = zip(*(torch.split(tensor, _ROWS_AT_ONCE) for tensor in inputs), strict=True)
+        return torch.cat([(layer or model)(*part) for part in parts])
+
+
+def class_weights(named: dict[str, float], classes: Sequence[str], device: torch.device) -> Tensor | None:
+    """Loss weights in the order of the classes, from weights by emotion name; None when none is named.
+
+    By name, since the papers' order of classes is neither MELD's numbering nor alphabetical (papers/000 III-B3).
+
+    Raises:
+        UnknownNameError: an emotion that is no class.
+    """
+    for name in named:
+        if name not in classes:
+            raise UnknownNameError("emotion in class_weights", name, classes)
+    return torch.tensor([named.get(name, 1.0) for name in classes], device=device) if named else None
+
+
+def batches(order: Tensor, size: int) -> list[Tensor]:
+    """Index batches of ``size``; a last batch of one row joins the one before, as batch norm needs two rows."""
+    parts = list(torch.split(order, size))
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [order[(len(parts) - 2) * size :]]
+    return parts
+
+
+def _train_epoch(
+    model: nn.Module,
+    inputs: Sequence[Tensor],
+    labels: Tensor,
+    train: Tensor,
+    criterion: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch_size: int,
+) -> float:
+    model.train()
+    # One permutation an epoch; the losses stay on the device until it ends, since reading one waits for the device.
+    order = train[torch.randperm(len(train), device=train.device)]
+    losses = []
+    for index in batches(order, batch_size):
+        loss = criterion(model(*[tensor[index] for tensor in inputs]), labels[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
