@@ -1,0 +1,1 @@
+"""The sound itself, stored for training."""

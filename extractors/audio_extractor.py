@@ -1,0 +1,122 @@
+"""What extractors of sound share: the policy for unusable media, the limits of length, the decoder's version."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from extractors.media import DECODE_VERSION, MediaError, MissingMedia, SilentAudio, TooShort, is_silent
+from extractors.protocol import SAMPLE_RATE, Extractor, Item, Needs, Outputs, Waveform
+from extractors.settings import ModelSettings, Settings
+from feature_repo.errors import BadInputError
+from feature_repo.outcome import Fault, Features
+from feature_repo.recipe import identity_settings
+
+Unusable = Literal["drop", "silence"]
+
+
+@dataclass(frozen=True)
+class AudioSettings(Settings):
+    """Settings of an extractor of sound.
+
+    Attributes:
+        unusable: what becomes of an utterance whose media can't be decoded, is silent or too short: ``drop`` is a
+            fault; ``silence`` is a stored nothing with the note "silence: <reason>", which keeps the utterance in an
+            outer join (DESIGN 8.2, papers/003 1.6). A missing file is a fault under both.
+        max_seconds: only so much is read, from the start; 0 is everything.
+    """
+
+    unusable: Unusable = "drop"
+    max_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.max_seconds < float("inf"):
+            raise BadInputError(
+                f"max_seconds={self.max_seconds}: must be 0 (everything) or a positive number"
+            )
+
+
+@dataclass(frozen=True)
+class AudioModelSettings(AudioSettings, ModelSettings):
+    """Settings of an extractor of sound with a model."""
+
+
+class AudioExtractor(Extractor):
+    """An extractor of sound with one output, named after its modality.
+
+    Attributes:
+        code_version: raised whenever the numbers change.
+        min_seconds: shorter sound is refused.
+        refuses_silence: whether silence is unusable.
+    """
+
+    needs: ClassVar[Needs] = "audio"
+    code_version: ClassVar[int]
+    min_seconds: ClassVar[float] = 0.0
+    refuses_silence: ClassVar[bool] = True
+    settings: AudioSettings
+
+    def identity(self) -> dict[str, Any]:
+        """Settings that change the output, and the decoder's version once it is not the first."""
+        decoder = {"decode": DECODE_VERSION} if DECODE_VERSION != 1 else {}
+        return identity_settings(self.settings) | decoder
+
+    def shortest_s(self) -> float:
+        """Seconds of sound that the model needs."""
+        return self.min_seconds
+
+    def cost(self, item: Item) -> float:
+        """Seconds of sound that are read."""
+        seconds = 0.0 if item.audio is None else len(item.audio) / SAMPLE_RATE
+        return min(seconds, self.settings.max_seconds or seconds)
+
+    def extract(self, batch: Sequence[Item]) -> list[Outputs]:
+        """The outcome of each item, in the batch's order."""
+        (output,) = self.recipes()
+        outcomes: list[Outputs | None] = []
+        usable: list[Waveform] = []
+        for item in batch:
+            try:
+                usable.append(self._usable(item))
+                outcomes.append(None)
+            except MediaError as error:
+                outcomes.append(self.without_media(error.fault()))
+        computed = iter(self.embed(usable) if usable else ())
+        return [{output: _features(next(computed))} if outcome is None else outcome for outcome in outcomes]
+
+    @abstractmethod
+    def embed(self, waveforms: Sequence[Waveform]) -> Sequence[Features | npt.NDArray[Any]]:
+        """Features of usable sounds, in order."""
+
+    def without_media(self, fault: Fault) -> Outputs:
+        """The fault, or a marked silence where the settings say so."""
+        if self.settings.unusable == "drop" or fault.error == MissingMedia.__name__:
+            return fault
+        nothing = Features(None, f"silence: {fault.message}")
+        return dict.fromkeys(self.recipes(), nothing)
+
+    def _usable(self, item: Item) -> Waveform:
+        if item.audio is None:
+            raise MissingMedia(f"{item.utterance_id}: no sound was decoded")
+        samples = item.audio
+        if self.settings.max_seconds:
+            samples = samples[: round(self.settings.max_seconds * SAMPLE_RATE)]
+        seconds = len(samples) / SAMPLE_RATE
+        if seconds < self.shortest_s() or not len(samples):
+            raise TooShort(
+                f"{item.utterance_id}: {seconds:.3f} s of sound, {self.name} needs {self.shortest_s():.3f} s",
+                decoded_s=round(seconds, 3),
+            )
+        if self.refuses_silence and is_silent(samples):
+            raise SilentAudio(
+                f"{item.utterance_id}: silent, no sample above -80 dBFS", decoded_s=round(seconds, 3)
+            )
+        return samples
+
+
+def _features(value: Features | npt.NDArray[Any]) -> Features:
+    return value if isinstance(value, Features) else Features(np.asarray(value))
