@@ -1,0 +1,61 @@
+"""Feast's historical retrieval of a store's features: the reference that ``pull`` is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from feature_repo.feast_objects import make_readable
+from feature_repo.feast_store import open_feast
+from feature_repo.recipe import Recipe
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
+_PLACE = "place"
+
+
+def historical(
+    store: Store,
+    slots: Sequence[str],
+    ids: Sequence[str],
+    *,
+    profile: str | None = None,
+    at: datetime | None = None,
+) -> pl.DataFrame:
+    """Features by ``get_historical_features``, as of now or of another time.
+
+    Args:
+        store: the store; its views are registered.
+        slots: slots or views, pooled or sequences.
+        ids: utterance ids, in the wanted order.
+        profile: whose slots are meant.
+        at: rows as they were then, in UTC.
+
+    Returns:
+        ``utterance_id`` and the views' value columns; null where there is no row, or where the row says nothing.
+
+    Raises:
+        UnknownNameError: no such slot, view or profile.
+    """
+    import pandas as pd  # what Feast takes
+
+    recipes = [store.recipe(store.resolve(slot, profile)) for slot in slots]
+    for recipe in recipes:
+        make_readable(store.table(recipe.view))
+    # A second ahead: a part's stamp lies after the newest in the table, whatever the clock says.
+    moment = at or datetime.now(UTC) + timedelta(seconds=1)
+    # DuckDB gives the rows in any order.
+    asked = pd.DataFrame({"utterance_id": list(ids), "event_timestamp": moment, _PLACE: range(len(ids))})
+    asked["event_timestamp"] = pd.to_datetime(asked["event_timestamp"], utc=True)
+    columns = [(recipe.view, column) for recipe in recipes for column in _columns(recipe)]
+    job = open_feast(store).get_historical_features(asked, [f"{view}:{column}" for view, column in columns])
+    found = pl.DataFrame(pl.from_arrow(job.to_arrow())).sort(_PLACE)
+    return found.select("utterance_id", *(column for _, column in columns))
+
+
+def _columns(recipe: Recipe) -> list[str]:
+    return [recipe.slot] if recipe.layout == "pooled" else [recipe.slot, f"{recipe.modality}_n"]

@@ -1,0 +1,42 @@
+"""Which parts of a table are in the online store: what makes loading incremental and exact.
+
+A row's time can't tell: a part is stamped before it is written and may become visible after a later one was loaded, and
+clocks of several machines differ. Parts are immutable and their names unique, so their names can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from feature_repo.feast_store import FEAST
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
+_FOLDER = f"{FEAST}/loaded"
+
+
+def loaded_parts(store: Store, view: str) -> frozenset[str]:
+    """Names of the view's parts that were loaded; none when nothing is known."""
+    try:
+        return frozenset(json.loads(store.files.read(_path(view)))["parts"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return frozenset()  # everything is loaded again, which is slow and right
+
+
+def save_loaded_parts(store: Store, view: str, parts: Collection[str]) -> None:
+    """Say that exactly these parts are in the online store."""
+    store.files.write(_path(view), json.dumps({"parts": sorted(parts)}).encode())
+
+
+def remove_all_but(store: Store, views: Collection[str]) -> None:
+    """Forget what was loaded of views that exist no more."""
+    for name in store.files.list_files(_FOLDER):
+        if name.removesuffix(".json") not in views:
+            store.files.remove(f"{_FOLDER}/{name}")
+
+
+def _path(view: str) -> str:
+    return f"{_FOLDER}/{view}.json"

@@ -1,0 +1,209 @@
+"""The online store: loading live rows into it, looking them up, erasing them (DESIGN sections 5 and 6)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.feast_objects import make_readable, service_views
+from feature_repo.feast_store import open_feast
+from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
+from feature_repo.part import superseded_by
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_repo.feature_table import FeatureTable
+    from feature_repo.store import Store
+
+_LOOKED_UP_AT_ONCE = 1000  # SQLite takes a limited number of values in one query
+
+
+@dataclass(frozen=True)
+class MaterializeReport:
+    """What was loaded: view to its number of rows, 0 where the online store was up to date."""
+
+    rows: Mapping[str, int]
+
+
+def materialize(
+    store: Store, slots: Sequence[str] | None = None, *, profile: str | None = None, full: bool = False
+) -> MaterializeReport:
+    """Load the live rows of pooled views into the online store: those that came since the last time.
+
+    A row that changed, one that became live again and a tombstone all replace what is there. Views that Feast does not
+    know are registered first.
+
+    Args:
+        store: the store.
+        slots: slots or views; None takes all pooled views of the profile, or of the store.
+        profile: whose slots are meant.
+        full: load everything, such as after the online store was lost.
+
+    Raises:
+        UnknownNameError: no such slot, view or profile.
+        BadInputError: a sequence was asked for; sequences are not served online.
+    """
+    views = _pooled_views(store, slots, profile)
+    feast = open_feast(store)
+    if not set(views) <= {view.name for view in feast.list_feature_views()}:
+        from feature_repo.registry import register
+
+        register(store)
+    with store.files.lock("materialize"):
+        return MaterializeReport({view: _load(store, feast, view, full) for view in views})
+
+
+def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
+    table = store.table(view)
+    make_readable(table)
+    # Without an interval Feast has an empty online table, whatever was noted for an earlier one.
+    known = (
+        frozenset()
+        if full or not feast.get_feature_view(view).materialization_intervals
+        else loaded_parts(store, view)
+    )
+    parts = frozenset(table.parts())
+    fresh = {name for name in parts - known if not _repeats(table, name, known)}
+    history = table.history()
+    earliest = history.filter(pl.col("part").is_in(list(fresh)))["created_timestamp"].min()
+    if not isinstance(earliest, datetime):
+        save_loaded_parts(store, view, parts)
+        return 0
+    # A writer's clock may be ahead of ours. Feast's own incremental command starts at a fixed year before now.
+    newest = history["created_timestamp"].max()
+    assert isinstance(newest, datetime)
+    end = max(newest, datetime.now(UTC)) + timedelta(seconds=1)
+    with _quiet():
+        feast.materialize(earliest, end, feature_views=[view])
+    save_loaded_parts(store, view, parts)
+    return table.index().filter(pl.col("created_timestamp") >= earliest).height
+
+
+def _repeats(table: FeatureTable, name: str, known: frozenset[str]) -> bool:
+    """Whether a part only merges parts that were loaded."""
+    olds = superseded_by(table.footer(name))
+    return bool(olds) and known.issuperset(olds)
+
+
+def lookup(
+    store: Store, slots: str | Sequence[str], ids: Sequence[str], *, profile: str | None = None
+) -> pl.DataFrame:
+    """What a feature server answers for these utterances.
+
+    Args:
+        store: the store.
+        slots: slots or views; or the name of a service.
+        ids: utterance ids, in the wanted order.
+        profile: whose slots are meant.
+
+    Returns:
+        ``utterance_id`` and one ``List(Float32)`` column for each slot under the name that was asked for; null where
+        the online store has nothing for the utterance.
+
+    Raises:
+        UnknownNameError: no such slot, view, service or profile.
+        BadInputError: a sequence was asked for, or a view that was never loaded.
+    """
+    feast = open_feast(store)
+    columns = _asked(store, feast, [slots] if isinstance(slots, str) else slots, profile)
+    registered = {view.name: view for view in feast.list_feature_views()}
+    for view in columns.values():
+        if view not in registered or not registered[view].materialization_intervals:
+            raise BadInputError(
+                f"{view} is not in the online store: run `affectstore materialize {view}` first"
+            )
+    features = [f"{view}:{store.recipe(view).slot}" for view in dict.fromkeys(columns.values())]
+    found: dict[str, list[object]] = {view: [] for view in columns.values()}
+    for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
+        rows = [{"utterance_id": name} for name in ids[start : start + _LOOKED_UP_AT_ONCE]]
+        answer = feast.get_online_features(features, rows, full_feature_names=True).to_dict()
+        for view in found:
+            found[view] += answer[f"{view}__{store.recipe(view).slot}"]
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {"utterance_id": pl.String}
+    schema |= {name: pl.List(pl.Float32) for name in columns}
+    return pl.DataFrame(
+        {"utterance_id": list(ids), **{name: found[view] for name, view in columns.items()}}, schema
+    )
+
+
+def erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
+    """Take these utterances' values out of the online store, of all views.
+
+    In SQLite the rows are deleted and their bytes overwritten; elsewhere the values are overwritten with nulls.
+    """
+    feast = open_feast(store)
+    with store.files.lock("materialize"):
+        for view in feast.list_feature_views():
+            if view.materialization_intervals:
+                _erase(feast, view.name, utterance_ids)
+
+
+def _erase(feast: FeatureStore, view: str, utterance_ids: Sequence[str]) -> None:
+    from feast.infra.key_encoding_utils import serialize_entity_key
+    from feast.infra.online_stores.helpers import compute_table_id
+    from feast.infra.online_stores.sqlite import SqliteOnlineStore
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    described = feast.get_feature_view(view)
+    keys = [
+        EntityKey(join_keys=["utterance_id"], entity_values=[Value(string_val=name)])
+        for name in utterance_ids
+    ]
+    online = feast.provider.online_store
+    if not isinstance(online, SqliteOnlineStore):
+        now = datetime.now(UTC)
+        nulls = {feature.name: Value() for feature in described.features}
+        online.online_write_batch(feast.config, described, [(key, nulls, now, now) for key in keys], None)
+        return
+    version = feast.config.entity_key_serialization_version
+    table = compute_table_id(
+        feast.project, described, feast.config.registry.enable_online_feature_view_versioning
+    )
+    connection = online._get_conn(feast.config)
+    connection.execute("PRAGMA secure_delete = ON")  # else the numbers stay in the file's free pages
+    with connection:
+        connection.executemany(
+            f'DELETE FROM "{table}" WHERE entity_key = ?',
+            [(serialize_entity_key(key, entity_key_serialization_version=version),) for key in keys],
+        )
+
+
+def _pooled_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:
+    if slots is None:
+        known = store.views() if profile is None else store.catalog.slots(profile).values()
+        return [view for view in known if store.recipe(view).layout == "pooled"]
+    views = list(dict.fromkeys(store.resolve(slot, profile) for slot in slots))
+    for view in views:
+        if store.recipe(view).layout != "pooled":
+            raise BadInputError(
+                f"{view} holds sequences, which are not served online: use `pull`, or history"
+            )
+    return views
+
+
+def _asked(store: Store, feast: FeatureStore, slots: Sequence[str], profile: str | None) -> dict[str, str]:
+    """Column name to view."""
+    try:
+        _pooled_views(store, slots, profile)
+        return {slot: store.resolve(slot, profile) for slot in slots}
+    except UnknownNameError:
+        services = service_views(feast.list_feature_services())
+        if len(slots) != 1 or slots[0] not in services:
+            raise
+        return {store.recipe(view).slot: view for view in services[slots[0]]}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Feast prints of its progress to ourselves."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
