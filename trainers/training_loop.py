@@ -1,6 +1,7 @@
 """Fit a classifier on whole tensors: a batch is an index selection, and nothing happens per row in Python."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -131,9 +132,9 @@ def fit(
         logits = forward(model, validation_inputs)
         loss = float(nn.functional.cross_entropy(logits, validation_labels))
         scores = score(validation_labels.cpu(), logits.argmax(1).cpu(), classes)
-        if not train_loss == train_loss:
+        if math.isnan(train_loss):
             raise BadInputError(
-                f"the loss of epoch {number} is not a number: lower lr={config.lr} or check the features"
+                f"epoch {number}: the loss is not a number; lower lr={config.lr} or check the features"
             )
         reached = getattr(scores, config.selection)
         best = reached > best_score
