@@ -27,6 +27,21 @@ _EPILOG = """[bold]Quick start[/bold]
 [cyan]affectstore status[/cyan]  coverage and faults; then [cyan]affectstore train[/cyan]
 """
 
+# Packages that computing, serving or learning needs, and the extra that installs each.
+_EXTRAS = {
+    "av": "media",
+    "feast": "feast",
+    "librosa": "speech",
+    "omegaconf": "train",
+    "resemblyzer": "speaker",
+    "sentence_transformers": "text",
+    "sklearn": "text",
+    "soxr": "media",
+    "torch": "train",
+    "torchmetrics": "train",
+    "transformers": "speech",
+}
+
 
 def __getattr__(name: str) -> object:
     """Resolve ``open_store`` when it is first asked for: help needs no store and no polars."""
@@ -86,10 +101,16 @@ def main() -> None:
     from feature_repo.errors import AffectStoreError
 
     try:
-        command_line()(prog_name="affectstore")
+        command_line()(prog_name="affectstore")  # ends with SystemExit, whatever the command returned
     except AffectStoreError as error:
-        err.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        answer = str(error)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRAS:
+            raise
+        answer = f"{package} is not installed: pip install 'affectstore[{_EXTRAS[package]}]'"
+    err.print(f"error: {answer}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -157,6 +157,22 @@ def test_an_interrupt_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stop.value.code == 130
 
 
+def test_a_missing_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stub_command(monkeypatch, ModuleNotFoundError("No module named 'feast.repo'", name="feast.repo"))
+    with pytest.raises(SystemExit) as stop:
+        affectstore.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "error: feast is not installed: pip install 'affectstore[feast]'\n"
+
+
+def test_a_missing_module_of_ours_is_not_taken_for_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub_command(monkeypatch, ModuleNotFoundError("No module named 'feature_repo.x'", name="feature_repo.x"))
+    with pytest.raises(ModuleNotFoundError):
+        affectstore.main()
+
+
 def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     stub_command(monkeypatch, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError):

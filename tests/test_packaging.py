@@ -4,11 +4,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import affectstore
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -38,6 +41,14 @@ def test_all_is_every_extra_but_the_ones_with_strings_attached() -> None:
     (everything,) = extras["all"]
     # media comes with the extras that decode; ultralytics is AGPL, mamba-ssm wants a GPU's compiler.
     assert Requirement(everything).extras == set(extras) - {"all", "dev", "media", "cuda", "face-yolo"}
+
+
+def test_the_extra_that_an_error_names_installs_the_package() -> None:
+    extras = PROJECT["optional-dependencies"]
+    providers = packages_distributions()
+    for package, extra in affectstore._EXTRAS.items():
+        asked = {canonicalize_name(Requirement(line).name) for line in extras[extra]}
+        assert asked & {canonicalize_name(name) for name in providers[package]}, package
 
 
 def test_no_torchvision_can_be_installed_by_mistake() -> None:
