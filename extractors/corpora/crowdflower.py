@@ -21,7 +21,7 @@ class CrowdFlowerOptions:
 
     worry: Literal["drop", "fear"] = option(
         "drop",
-        "what becomes of 'worry': left out (papers/000 and 002 count no fear here), or counted as fear",
+        "what becomes of 'worry': left out, or counted as fear",
     )
 
 

@@ -32,7 +32,10 @@ _CLIP = re.compile(rf"({_RECUT})?dia(\d+)_utt(\d+)\.mp4")
 class MeldOptions:
     """What the MELD reader can be told."""
 
-    media: str = option("", "the MELD.Raw folder with the clips; without it only text and labels are read")
+    media: str = option(
+        "",
+        "the MELD.Raw folder with the clips; by default the corpus folder if it holds any; none: text alone",
+    )
     recuts: Literal["prefer", "drop"] = option(
         "prefer", "test clips that were cut again (final_videos_test*): use them, or ignore them"
     )
@@ -44,7 +47,7 @@ class MeldOptions:
 
 @register_reader(
     "meld",
-    layout="{train,dev,test}_sent_emo.csv (also below data/MELD or MELD.Raw); --media MELD.Raw for the clips",
+    layout="{train,dev,test}_sent_emo.csv (also below data/MELD or MELD.Raw), clips as in MELD.Raw",
     licence="annotations GPL-3.0; video (c) of the series, research use",
     options=MeldOptions,
 )
@@ -61,11 +64,12 @@ def read_meld(folder: Path, corpus: str, options: MeldOptions) -> pl.DataFrame:
         UnknownNameError: a column, split, emotion or sentiment that MELD does not have.
     """
     frames = []
+    media = _media_folder(folder, options)
     for split in options.splits:
         if split not in SPLITS:
             raise UnknownNameError("split of MELD", split, SPLITS)
         table = _annotations(folder, split, options)
-        clips = _clips(Path(options.media).expanduser().absolute(), split, options) if options.media else None
+        clips = _clips(media, split, options) if media else None
         frames.append(_rows(table, corpus, split, clips))
     return pl.concat(frames) if frames else pl.DataFrame()
 
@@ -156,16 +160,30 @@ class _Clips:
         return self.found.get((dialogue, utterance), plain)
 
 
+def _media_folder(folder: Path, options: MeldOptions) -> Path | None:
+    if options.media == "none":
+        return None
+    if options.media:
+        return Path(options.media).expanduser().absolute()
+    # Someone who points at the unpacked archive means its clips too.
+    beside = [place for split in SPLITS for place in _clip_folders(folder, split)]
+    return folder if any(place.is_dir() for place in beside) else None
+
+
+def _clip_folders(media: Path, split: str) -> list[Path]:
+    return [media / base / place for base in (".", "MELD.Raw") for place in CLIPS[split]]
+
+
 def _clips(media: Path, split: str, options: MeldOptions) -> _Clips:
     """Index of a split's clips: where one was cut again, the re-cut or the first cut by the reader's rule.
 
     The test folder holds 132 clips twice. Projects that listened to them report that the plain file is the wrong
     scene and that ``final_videos_testdiaX_uttY.mp4`` is what the annotation describes.
     """
-    places = [media / base / place for base in (".", "MELD.Raw") for place in CLIPS[split]]
+    places = _clip_folders(media, split)
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
-        raise no_files(f"MELD clips of split {split!r}", places)
+        raise no_files(f"MELD clips of split {split!r} (text alone: --media none)", places)
     found: dict[tuple[int, int], Path] = {}
     for path in sorted(folder.iterdir()):  # "dia..." sorts before "final...": a re-cut comes later and wins
         match = _CLIP.fullmatch(path.name)

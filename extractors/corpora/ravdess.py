@@ -34,7 +34,7 @@ _SPEECH = "01"
 class RavdessOptions:
     """What the RAVDESS reader can be told."""
 
-    song: bool = option(False, "also the sung clips (papers/003 leaves them out)")
+    song: bool = option(False, "also the sung clips")
     modality: Literal["audio", "av", "video"] = option(
         "audio", "which recording of an utterance: 03-* audio only, 01-* audio and video, 02-* video only"
     )

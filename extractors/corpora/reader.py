@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args, get_origin, get_type_hints
@@ -105,7 +105,11 @@ class Reader:
         for option in options:
             if option not in names:
                 raise UnknownNameError(f"option of corpus {self.name!r}", option, names)
+        hints = get_type_hints(self.options)
         texts = {key: value for key, value in options.items() if isinstance(value, str)}
+        for key in texts:
+            if get_origin(hints[key]) is Mapping:
+                raise BadInputError(f"option {key!r} of corpus {self.name!r} takes pairs: --{key} KEY=VALUE")
         parsed = parse_settings(self.options, texts, self.name)
         return dataclasses.replace(
             parsed, **{key: value for key, value in options.items() if key not in texts}
