@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from feature_repo.feature_table import FeatureTable
     from feature_repo.store import Store
 
+# The tags by which our views and services are known among others in the same registry.
+VIEW_TAG = "fingerprint"
+SERVICE_TAG = "slots"
+
 
 @dataclass(frozen=True)
 class FeastObjects:
@@ -69,7 +73,7 @@ def feast_objects(store: Store, registered: Mapping[str, tuple[str, ...]]) -> Fe
         name: FeatureService(
             name=name,
             features=[views[view] for view in chosen],
-            tags={"slots": ",".join(recipes[view].slot for view in chosen)},
+            tags={SERVICE_TAG: ",".join(recipes[view].slot for view in chosen)},
         )
         for name, chosen in wanted_services(store, recipes, registered).items()
     }
@@ -134,7 +138,7 @@ def view_tags(recipe: Recipe, provenance: Mapping[str, str]) -> dict[str, str]:
         "modality": recipe.modality,
         "extractor": recipe.extractor,
         "code_version": str(recipe.code_version),
-        "fingerprint": recipe.fingerprint,
+        VIEW_TAG: recipe.fingerprint,
         "reads": recipe.reads,
         "layout": recipe.layout,
         "width": str(recipe.width),

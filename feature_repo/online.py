@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -45,7 +46,7 @@ def materialize(
         store: the store.
         slots: slots or views; None takes all pooled views of the profile, or of the store.
         profile: whose slots are meant.
-        full: load everything, such as after the online store was lost.
+        full: load everything, as is done by itself when SQLite's file is gone.
 
     Raises:
         UnknownNameError: no such slot, view or profile.
@@ -58,33 +59,34 @@ def materialize(
 
         register(store)
     with store.files.lock("materialize"):
+        if _is_lost(feast):
+            feast.provider.online_store.update(
+                feast.config, [], feast.list_feature_views(), [], [], partial=True
+            )
+            full = True
         return MaterializeReport({view: _load(store, feast, view, full) for view in views})
 
 
 def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     table = store.table(view)
     make_readable(table)
-    # Without an interval Feast has an empty online table, whatever was noted for an earlier one.
-    known = (
-        frozenset()
-        if full or not feast.get_feature_view(view).materialization_intervals
-        else loaded_parts(store, view)
-    )
+    # Without an interval the online table is new and empty, whatever was noted for an earlier one.
+    first = full or not feast.get_feature_view(view).materialization_intervals
+    known = frozenset() if first else loaded_parts(store, view)
     parts = frozenset(table.parts())
     fresh = {name for name in parts - known if not _repeats(table, name, known)}
     history = table.history()
-    earliest = history.filter(pl.col("part").is_in(list(fresh)))["created_timestamp"].min()
-    if not isinstance(earliest, datetime):
-        save_loaded_parts(store, view, parts)
-        return 0
-    # A writer's clock may be ahead of ours. Feast's own incremental command starts at a fixed year before now.
-    newest = history["created_timestamp"].max()
-    assert isinstance(newest, datetime)
-    end = max(newest, datetime.now(UTC)) + timedelta(seconds=1)
-    with _quiet():
-        feast.materialize(earliest, end, feature_views=[view])
-    save_loaded_parts(store, view, parts)
-    return table.index().filter(pl.col("created_timestamp") >= earliest).height
+    now = datetime.now(UTC)
+    earliest = min(history.filter(pl.col("part").is_in(list(fresh)))["created_timestamp"], default=now)
+    # Another writer's clock may be ahead of ours. All newer rows are in the range, so that a part which became visible
+    # late does not put its older rows over newer ones.
+    newest = max(history["created_timestamp"], default=now)
+    loaded = table.index().filter(pl.col("created_timestamp") >= earliest).height
+    if loaded or first:
+        with _quiet():
+            feast.materialize(earliest, max(now, newest) + timedelta(seconds=1), feature_views=[view])
+    save_loaded_parts(store, view, known | parts)
+    return loaded
 
 
 def _repeats(table: FeatureTable, name: str, known: frozenset[str]) -> bool:
@@ -116,7 +118,7 @@ def lookup(
     columns = _asked(store, feast, [slots] if isinstance(slots, str) else slots, profile)
     registered = {view.name: view for view in feast.list_feature_views()}
     for view in columns.values():
-        if view not in registered or not registered[view].materialization_intervals:
+        if view not in registered or not registered[view].materialization_intervals or _is_lost(feast):
             raise BadInputError(
                 f"{view} is not in the online store: run `affectstore materialize {view}` first"
             )
@@ -142,14 +144,13 @@ def erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
     feast = open_feast(store)
     with store.files.lock("materialize"):
         for view in feast.list_feature_views():
-            if view.materialization_intervals:
+            if view.materialization_intervals and not _is_lost(feast):
                 _erase(feast, view.name, utterance_ids)
 
 
 def _erase(feast: FeatureStore, view: str, utterance_ids: Sequence[str]) -> None:
     from feast.infra.key_encoding_utils import serialize_entity_key
     from feast.infra.online_stores.helpers import compute_table_id
-    from feast.infra.online_stores.sqlite import SqliteOnlineStore
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
@@ -159,7 +160,7 @@ def _erase(feast: FeatureStore, view: str, utterance_ids: Sequence[str]) -> None
         for name in utterance_ids
     ]
     online = feast.provider.online_store
-    if not isinstance(online, SqliteOnlineStore):
+    if not _is_sqlite(feast):
         now = datetime.now(UTC)
         nulls = {feature.name: Value() for feature in described.features}
         online.online_write_batch(feast.config, described, [(key, nulls, now, now) for key in keys], None)
@@ -200,6 +201,15 @@ def _asked(store: Store, feast: FeatureStore, slots: Sequence[str], profile: str
         if len(slots) != 1 or slots[0] not in services:
             raise
         return {store.recipe(view).slot: view for view in services[slots[0]]}
+
+
+def _is_sqlite(feast: FeatureStore) -> bool:
+    return bool(feast.config.online_store.type == "sqlite")
+
+
+def _is_lost(feast: FeatureStore) -> bool:
+    """Whether the online store's file is gone, of which Feast's registry knows nothing."""
+    return _is_sqlite(feast) and not Path(feast.config.online_store.path).exists()
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import StoreWriteError
-from feature_repo.feast_objects import FeastObjects, feast_objects, service_views
+from feature_repo.feast_objects import SERVICE_TAG, VIEW_TAG, FeastObjects, feast_objects, service_views
 from feature_repo.feast_store import open_feast
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class RegisterReport:
 def register(store: Store) -> RegisterReport:
     """Make Feast know every view of the store and every service that its profiles call for.
 
-    Views whose table is gone are deleted, with their online values and the services that read them. Several processes
-    may register at once: on a local disk they take turns, and wherever the registry is, what was written is read back
+    Views whose table is gone are deleted, with their online values and the services that read them; what others put
+    into the registry stays. Several processes may register at once: on a local disk they take turns, and wherever the registry is, what was written is read back
     and written again when another process, such as ``feast apply``, has undone it.
 
     Raises:
@@ -53,9 +53,7 @@ def register(store: Store) -> RegisterReport:
     deleted: set[str] = set()
     problem = ""
     with store.files.lock("register"):
-        for attempt in range(_TRIES):
-            if attempt:
-                time.sleep(_PAUSE_S * attempt)
+        for attempt in range(1, _TRIES + 1):
             wanted = feast_objects(store, service_views(feast.list_feature_services()))
             difference = _difference(feast, wanted)
             if not difference:
@@ -68,6 +66,7 @@ def register(store: Store) -> RegisterReport:
                 _apply(feast, wanted, difference)
             except Exception as error:  # SQLAlchemy's and Feast's many, most of them of a busy database
                 problem = f": {error}"
+                time.sleep(_PAUSE_S * attempt)
             added.update(difference.changed)
             deleted.update(difference.gone_views, difference.gone_services)
     raise StoreWriteError(
@@ -88,7 +87,8 @@ class _Difference:
 
 def _difference(feast: FeatureStore, wanted: FeastObjects) -> _Difference:
     views = {view.name: view for view in feast.list_feature_views()}
-    services = service_views(feast.list_feature_services())
+    registered = feast.list_feature_services()
+    services = service_views(registered)
     changed = {
         name for name, view in wanted.views.items() if name not in views or _told(view) != _told(views[name])
     }
@@ -97,11 +97,14 @@ def _difference(feast: FeatureStore, wanted: FeastObjects) -> _Difference:
         for name, chosen in service_views(wanted.services.values()).items()
         if services.get(name) != chosen
     }
+    gone_views = {name for name, view in views.items() if VIEW_TAG in view.tags} - wanted.views.keys()
+    ours = {service.name for service in registered if SERVICE_TAG in service.tags}
+    reading = {name for name, chosen in services.items() if gone_views.intersection(chosen)}
     entities = {entity.name for entity in feast.list_entities()}
     return _Difference(
         frozenset(changed),
-        frozenset(views.keys() - wanted.views.keys()),
-        frozenset(services.keys() - wanted.services.keys()),
+        frozenset(gone_views),
+        frozenset((ours | reading) - wanted.services.keys()),
         not {entity.name for entity in wanted.entities} <= entities,
     )
 

@@ -1,0 +1,195 @@
+"""The online store holds the live rows: compared with the planted numbers, through changes, merges and erasure."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from feature_repo.compaction import compact, gc
+from feature_repo.content import wanted_keys
+from feature_repo.erasure import forget
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.feature_table import QuarantineWarning
+from feature_repo.online import erase_online, lookup, materialize
+from feature_repo.part import Row, rows_to_arrow
+from feature_repo.services import immutable_name
+from feature_repo.store import Store
+from tests.feature_repo.planted import NOTHING, SPEAKER, STEPS, TEXT, make_store, planted, write
+
+TEXTS = {"c/1": "hello", "c/2": "good bye", "c/3": NOTHING}
+POOLED = [TEXT, SPEAKER]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return make_store(tmp_path, TEXTS)
+
+
+def expected(texts: list[str | None]) -> dict[str, list[list[float] | None]]:
+    return {
+        recipe.slot: [None if text is None else planted(recipe, text).tolist() for text in texts]
+        for recipe in POOLED
+    }
+
+
+def looked_up(store: Store, ids: list[str]) -> dict[str, list[list[float] | None]]:
+    return lookup(store, ["text", "speaker"], ids).drop("utterance_id").to_dict(as_series=False)
+
+
+def test_lookup_answers_what_the_tables_hold_and_tells_what_is_absent(store):
+    assert materialize(store).rows == {SPEAKER.view: 3, TEXT.view: 3}
+    ids = ["c/2", "c/unknown", "c/3", "c/1"]
+    found = lookup(store, ["text", "speaker"], ids)
+    assert found["utterance_id"].to_list() == ids
+    assert found.schema["text"] == pl.List(pl.Float32)
+    assert looked_up(store, ids) == expected(["good bye", None, None, "hello"])
+    assert materialize(store).rows == {SPEAKER.view: 0, TEXT.view: 0}
+    assert (
+        lookup(store, ["speaker"], ["c/1"] * 1001)["speaker"].to_list()
+        == expected(["hello"])["speaker"] * 1001
+    )
+    assert lookup(store, ["text"], []).height == 0
+    by_service = lookup(store, immutable_name({"text": TEXT.view, "speaker": SPEAKER.view}), ["c/1"])
+    assert by_service.columns == ["utterance_id", "text", "speaker"]
+    assert by_service["speaker"].to_list() == expected(["hello"])["speaker"]
+    by_view = lookup(store, [TEXT.view], ["c/1"], profile="paper")
+    assert by_view[TEXT.view].to_list() == expected(["hello"])["text"]
+
+
+def test_only_what_changed_is_loaded_and_old_content_and_leaving_ones_replace_what_was_there(store):
+    materialize(store)
+    changed = {**TEXTS, "c/1": "hello there", "c/4": "new"}
+    write(store, changed)
+    assert materialize(store, ["text"]).rows == {TEXT.view: 2}
+    assert materialize(store).rows == {SPEAKER.view: 2, TEXT.view: 0}
+    assert looked_up(store, ["c/1", "c/2", "c/4"]) == expected(["hello there", "good bye", "new"])
+    # The first text comes back: its row is not computed, it is copied forward.
+    report = write(store, {**changed, "c/1": "hello"})
+    assert (report.views[TEXT.view].copied, report.computed) == (1, 0)
+    materialize(store)
+    assert looked_up(store, ["c/1"]) == expected(["hello"])
+    # An utterance leaves the manifest, another has nothing to embed any more.
+    write(store, {"c/1": "hello", "c/2": NOTHING})
+    materialize(store)
+    assert looked_up(store, ["c/1", "c/2", "c/4"]) == expected(["hello", None, None])
+
+
+def test_a_part_that_becomes_visible_late_or_from_a_clock_that_is_ahead_is_loaded_in_its_place(store):
+    materialize(store)
+    table = store.table(TEXT.view)
+    keys = dict(wanted_keys(TEXT, store.manifest(), lambda _: pl.DataFrame()).iter_rows())
+    now = time.time_ns() // 1000
+
+    def commit(name: str, text: str, created_us: int) -> None:
+        row = Row(name, keys.get(name, "key"), planted(TEXT, text))
+        table.append_table(rows_to_arrow(TEXT, [row], created_us), created_us, {})
+
+    commit("c/late", "late", now - 3_600_000_000)
+    assert materialize(store, ["text"]).rows[TEXT.view] >= 1
+    commit("c/1", "from the future", now + 3_600_000_000)
+    assert materialize(store, ["text"]).rows == {TEXT.view: 1}
+    commit("c/1", "older than what is live", now - 1_800_000_000)
+    materialize(store, ["text"])
+    found = lookup(store, ["text"], ["c/late", "c/1"])["text"].to_list()
+    assert found == [planted(TEXT, "late").tolist(), planted(TEXT, "from the future").tolist()]
+
+
+def test_merging_parts_loads_nothing_again_and_changes_nothing(store):
+    write(store, {**TEXTS, "c/1": "hello there"})
+    materialize(store)
+    for recipe in POOLED:
+        compact(store.table(recipe.view))
+    assert materialize(store).rows == {SPEAKER.view: 0, TEXT.view: 0}
+    for recipe in POOLED:
+        assert gc(store.table(recipe.view), grace_s=0)
+    assert materialize(store).rows == {SPEAKER.view: 0, TEXT.view: 0}
+    assert materialize(store, full=True).rows == {SPEAKER.view: 3, TEXT.view: 3}
+    assert looked_up(store, ["c/1", "c/2", "c/3"]) == expected(["hello there", "good bye", None])
+
+
+def test_a_damaged_part_goes_to_quarantine_and_the_others_are_loaded(store):
+    write(store, {**TEXTS, "c/4": "new"})
+    newest = max(store.table(TEXT.view).parts())
+    path = Path(store.root, "features", TEXT.view, newest)
+    path.write_bytes(path.read_bytes()[:-20])
+    store.close_table(TEXT.view)
+    with pytest.warns(QuarantineWarning, match=newest):
+        materialize(store)
+    assert lookup(store, ["text"], ["c/1", "c/4"])["text"].to_list() == [
+        planted(TEXT, "hello").tolist(),
+        None,
+    ]
+
+
+def test_a_view_without_rows_is_loaded_as_such(tmp_path):
+    store = make_store(tmp_path, {}, [TEXT])
+    assert store.table(TEXT.view).parts() == []
+    assert materialize(store).rows == {TEXT.view: 0}
+    assert lookup(store, ["text"], ["c/1"])["text"].to_list() == [None]
+    write(store, {"c/1": "hello"}, [TEXT])
+    assert materialize(store).rows == {TEXT.view: 1}
+    assert lookup(store, ["text"], ["c/1"])["text"].to_list() == [planted(TEXT, "hello").tolist()]
+
+
+def test_what_can_not_be_looked_up_is_told_with_what_to_do(store):
+    with pytest.raises(
+        BadInputError, match=rf"{TEXT.view} is not in the online store: run `affectstore materialize"
+    ):
+        lookup(store, ["text"], ["c/1"])
+    materialize(store, ["text"])
+    with pytest.raises(BadInputError, match=f"{SPEAKER.view} is not in the online store"):
+        lookup(store, ["text", "speaker"], ["c/1"])
+    with pytest.raises(BadInputError, match=f"{STEPS.view} holds sequences"):
+        lookup(store, ["text_steps"], ["c/1"])
+    with pytest.raises(BadInputError, match=f"{STEPS.view} holds sequences"):
+        materialize(store, ["text_steps"])
+    with pytest.raises(UnknownNameError, match=r"'face'; allowed: .*speaker.*text"):
+        lookup(store, ["face"], ["c/1"])
+
+
+@pytest.mark.parametrize("lost", [["online.db"], ["registry.db"], ["online.db", "registry.db"]])
+def test_what_was_lost_of_feast_is_made_anew(store, lost):
+    materialize(store)
+    for name in lost:
+        Path(store.root, "feast", name).unlink()
+    with pytest.raises(BadInputError, match="run `affectstore materialize"):
+        lookup(store, ["text"], ["c/1"])
+    assert materialize(store).rows == {SPEAKER.view: 3, TEXT.view: 3}
+    assert looked_up(store, ["c/1"]) == expected(["hello"])
+
+
+def test_erased_values_are_in_no_byte_of_the_online_store_and_do_not_come_back(store):
+    materialize(store)
+    database = Path(store.root, "feast", "online.db")
+    secrets = [planted(recipe, "hello").astype("<f4").tobytes() for recipe in POOLED]
+    assert all(secret in database.read_bytes() for secret in secrets)
+    erase_online(store, ["c/1", "c/unknown"])
+    assert not any(secret in database.read_bytes() for secret in secrets)
+    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+
+
+def test_a_forgotten_utterance_leaves_the_online_store_for_good(store):
+    materialize(store)
+    forget(store, ["c/1"])
+    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+    materialize(store)
+    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+    secret = planted(TEXT, "hello").astype("<f4").tobytes()
+    assert not any(secret in path.read_bytes() for path in Path(store.root).rglob("*") if path.is_file())
+
+
+def test_other_online_stores_are_overwritten_with_nulls(store, monkeypatch):
+    materialize(store)
+    # Erasure may use nothing but Feast's own interface then.
+    monkeypatch.setattr("feature_repo.online._is_sqlite", lambda feast: False)
+    erase_online(store, ["c/1"])
+    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+
+
+def test_planted_numbers_are_what_the_parts_hold(store):
+    # The expectation of this file, read from the Parquet files without the store's code.
+    part = pl.read_parquet(f"{store.root}/features/{TEXT.view}/part-*.parquet")
+    row = part.filter(pl.col("utterance_id") == "c/2")["text"].item().to_numpy()
+    np.testing.assert_array_equal(row, planted(TEXT, "good bye"))
