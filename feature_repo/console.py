@@ -1,12 +1,52 @@
-"""The command line's consoles and the options that several commands share."""
+"""The command line's consoles, its tables, and the options that several commands share."""
 
-from typing import Annotated, Literal
+import os
+from typing import Annotated, Any, Literal
 
+import rich.table
 import typer
-from rich.console import Console
+from rich import box
+from rich.console import Console, ConsoleDimensions
 
-console = Console()  # answers: tables, counts, paths
-err = Console(stderr=True)  # warnings, progress and errors, so that standard output stays usable in a pipe
+# Where no terminal tells its width (a pipe, a job's log), so that a table's rows stay whole for grep.
+_PIPE_WIDTH = 160
+# Columns of names that the next command is given: the last to be narrowed.
+_NAMES = ("view", "slot", "service", "run", "corpus")
+
+
+class _Console(Console):
+    @property
+    def size(self) -> ConsoleDimensions:
+        found = super().size
+        if self._width is None and not self.is_terminal and "COLUMNS" not in os.environ:
+            return ConsoleDimensions(_PIPE_WIDTH, found.height)
+        return found
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
+
+class Table(rich.table.Table):
+    """A table in the house look that cuts no cell short, since names in it are typed again; arguments as rich's."""
+
+    def __init__(self, *headers: Any, **options: Any) -> None:
+        look: dict[str, Any] = {
+            "box": box.SIMPLE_HEAD,
+            "title_justify": "left",
+            "title_style": "bold",
+            "pad_edge": False,
+        }
+        super().__init__(*headers, **(look | options))
+
+    def add_column(self, header: Any = "", *arguments: Any, **options: Any) -> None:
+        """Add a column; arguments as rich's."""
+        kept: dict[str, Any] = {"overflow": "fold", "no_wrap": str(header) in _NAMES}
+        super().add_column(header, *arguments, **(kept | options))
+
+
+console = _Console()  # answers: tables, counts, paths
+err = _Console(stderr=True)  # warnings, progress and errors, so that standard output stays usable in a pipe
 
 RootOption = Annotated[
     str | None,
