@@ -1,0 +1,236 @@
+"""Pull: aligned features of any combination of slots, for any choice of utterances (DESIGN section 9).
+
+Nothing is computed and no model, torch or Feast is imported. A stored row counts only if it was computed from what
+the manifest says now; what each slot lacks is told in the coverage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from feature_repo.coverage import STATES
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.labels import LabelScheme, scheme
+from feature_repo.manifest import MANIFEST_SCHEMA
+from feature_repo.manifest_store import MANIFEST
+from feature_repo.mirror import Mirror, mirror_of
+from feature_repo.recipe import Recipe
+from feature_repo.resolution import Resolution, resolve_view
+from feature_repo.segment import Segment, stored_dtype
+from feature_repo.selection import Selection
+from feature_repo.steps import Steps
+from feature_repo.training_set import Coverage, Pooled, TrainingSet
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
+__all__ = ["Coverage", "Selection", "Steps", "TrainingSet", "pull"]
+
+_PRESENT = STATES.index("present")
+_COPIED_AT_ONCE = (
+    2**20
+)  # bytes; what is taken from a segment is put into place while it is still in the core's cache
+_SHOWN = 3  # ids named in an error
+
+
+def pull(
+    store: Store,
+    slots: Sequence[str],
+    *,
+    ids: Sequence[str] | None = None,
+    where: Selection | None = None,
+    join: Literal["inner", "outer"] = "inner",
+    labels: str = "seven",
+    profile: str | None = None,
+) -> TrainingSet:
+    """Aligned features of the slots for the chosen utterances.
+
+    Args:
+        store: the store.
+        slots: slots (``text``, ``text_steps``) or names of views; at most one view per slot.
+        ids: utterances, whose order is kept; by default all, in the manifest's order.
+        where: only the utterances that match.
+        join: ``inner`` leaves out utterances that lack a slot, ``outer`` keeps them with zeros and a presence mask.
+        labels: name of the label scheme.
+        profile: where slots are looked up; see ``Store.resolve``.
+
+    Raises:
+        UnknownNameError: a slot, view, profile, label scheme, join or selected name that does not exist.
+        AmbiguousViewError: a slot that means different views.
+        BadInputError: no slots, two views of one slot, ids that are unknown or repeated.
+        StoreWriteError: the cache folder can't be written.
+    """
+    if join not in ("inner", "outer"):
+        raise UnknownNameError("join", join, ("inner", "outer"))
+    chosen = scheme(labels)
+    views = _views(store, slots, profile)
+    manifest, manifest_digest = _manifest(store)
+    rows = _asked(manifest, ids, where)
+    mirror = mirror_of(store)
+    for attempt in (1, 2):
+        try:
+            resolved = {
+                slot: resolve_view(store, mirror, view, manifest, manifest_digest)
+                for slot, view in views.items()
+            }
+            return _joined(store, mirror, resolved, manifest, rows, join, chosen)
+        except FileNotFoundError:
+            if attempt == 2:  # once is a part that was merged away or damaged; the second listing knows of it
+                raise
+    raise AssertionError("unreachable")
+
+
+def _views(store: Store, slots: Sequence[str], profile: str | None) -> dict[str, str]:
+    asked = [slots] if isinstance(slots, str) else list(slots)
+    if not asked:
+        raise BadInputError("pull needs at least one slot or view")
+    views: dict[str, str] = {}
+    for name in asked:
+        view = store.resolve(name, profile)
+        slot = store.recipe(view).slot
+        if slot in views:
+            raise BadInputError(
+                f"{views[slot]} and {view} are both asked for as {slot!r}; pull them one at a time"
+            )
+        views[slot] = view
+    return views
+
+
+def _manifest(store: Store) -> tuple[pl.DataFrame, str]:
+    """All manifest rows, and a digest of their files."""
+    state = hashlib.blake2b()
+    frames = []
+    for corpus in store.corpora():
+        data = store.files.read(f"{MANIFEST}/{corpus}.parquet")
+        state.update(b"%d:" % len(data))
+        state.update(data)
+        frames.append(pl.read_parquet(io.BytesIO(data)))
+    return pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA), state.hexdigest()
+
+
+def _asked(
+    manifest: pl.DataFrame, ids: Sequence[str] | None, where: Selection | None
+) -> npt.NDArray[np.int64]:
+    """Manifest rows that are asked for, in the order of the ids."""
+    selected = None if where is None else where.rows(manifest).to_numpy().astype(np.int64)
+    if ids is None:
+        return np.arange(manifest.height) if selected is None else selected
+    asked = pl.DataFrame({"utterance_id": pl.Series(ids, dtype=pl.String)})
+    if (repeated := asked.filter(pl.col("utterance_id").is_duplicated())).height:
+        raise BadInputError(f"ids asked for more than once: {_shown(repeated.unique(maintain_order=True))}")
+    known = manifest.select("utterance_id", row=pl.int_range(pl.len(), dtype=pl.Int64))
+    found = asked.join(known, on="utterance_id", how="left", maintain_order="left")
+    if (unknown := found.filter(pl.col("row").is_null())).height:
+        raise BadInputError(f"ids that no manifest has: {_shown(unknown)}")
+    rows = found["row"].to_numpy()
+    return rows if selected is None else rows[np.isin(rows, selected)]
+
+
+def _shown(frame: pl.DataFrame) -> str:
+    named = ", ".join(repr(value) for value in frame["utterance_id"].head(_SHOWN))
+    return named + (f" and {frame.height - _SHOWN} more" if frame.height > _SHOWN else "")
+
+
+def _joined(
+    store: Store,
+    mirror: Mirror,
+    resolved: dict[str, Resolution],
+    manifest: pl.DataFrame,
+    asked: npt.NDArray[np.int64],
+    join: str,
+    labels: LabelScheme,
+) -> TrainingSet:
+    states = {slot: view.state[asked] for slot, view in resolved.items()}
+    rows = asked
+    if join == "inner":
+        rows = asked[np.logical_and.reduce([state == _PRESENT for state in states.values()])]
+    present = {slot: view.state[rows] == _PRESENT for slot, view in resolved.items()}
+    features: dict[str, Pooled | Steps] = {}
+    for slot, view in resolved.items():
+        recipe = store.recipe(view.view)
+        found = _segments(store, mirror, view, rows)
+        take = _take_steps if recipe.layout == "steps" else _take_pooled
+        features[slot] = take(recipe, found, view.part[rows], view.row[rows])
+    kept = (
+        manifest if len(rows) == manifest.height and (rows == np.arange(len(rows))).all() else manifest[rows]
+    )
+    return TrainingSet(
+        ids=kept["utterance_id"].to_list(),
+        features=features,
+        present=present,
+        labels=_labels(labels, kept),
+        classes=labels.classes,
+        manifest=kept,
+        views={slot: view.view for slot, view in resolved.items()},
+        fingerprints={slot: store.recipe(view.view).fingerprint for slot, view in resolved.items()},
+        content_keys={slot: view.content_key.gather(rows) for slot, view in resolved.items()},
+        coverage={slot: _coverage(state) for slot, state in states.items()},
+    )
+
+
+def _coverage(states: npt.NDArray[np.uint8]) -> Coverage:
+    counts = np.bincount(states, minlength=len(STATES))
+    return Coverage(asked=len(states), **{name: int(counts[number]) for number, name in enumerate(STATES)})
+
+
+def _labels(labels: LabelScheme, manifest: pl.DataFrame) -> npt.NDArray[np.int64]:
+    # A scheme looks at a handful of columns, and a corpus has few distinct values in them.
+    columns = ["corpus", *(name for name in labels.reads if name != "corpus")]
+    distinct = manifest.select(columns).unique()
+    numbers = {name: number for number, name in enumerate(labels.classes)}
+    distinct = distinct.with_columns(
+        number=labels.map(distinct).replace_strict(numbers, default=-1, return_dtype=pl.Int64)
+    )
+    joined = manifest.select(columns).join(
+        distinct, on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined["number"].to_numpy(writable=True)
+
+
+def _segments(
+    store: Store, mirror: Mirror, view: Resolution, rows: npt.NDArray[np.int64]
+) -> dict[int, Segment]:
+    """The segments that the rows lie in, by part number."""
+    table = store.table(view.view)
+    used = np.flatnonzero(np.bincount(view.part[rows] + 1, minlength=len(view.parts) + 1)[1:])
+    return {int(number): mirror.segment(table, view.parts[number]) for number in used}
+
+
+def _take_pooled(
+    recipe: Recipe, segments: dict[int, Segment], part: npt.NDArray[np.int32], row: npt.NDArray[np.int64]
+) -> Pooled:
+    out = np.empty((len(row), recipe.width), np.float32)
+    out[part < 0] = 0.0
+    at_once = max(1, _COPIED_AT_ONCE // out.strides[0]) if out.size else 1
+    for number, segment in segments.items():
+        places = np.flatnonzero(part == number)
+        for first in range(0, len(places), at_once):
+            target = places[first : first + at_once]
+            # `raise` would buffer; the rows come from the part itself.
+            out[target] = segment.values.take(row[target], axis=0, mode="clip")
+    return out
+
+
+def _take_steps(
+    recipe: Recipe, segments: dict[int, Segment], part: npt.NDArray[np.int32], row: npt.NDArray[np.int64]
+) -> Steps:
+    lengths = np.zeros(len(row), np.int32)
+    start = np.zeros(len(row), np.int64)
+    which = np.zeros(len(row), np.int32)
+    values: list[npt.NDArray[Any]] = []
+    for number, segment in segments.items():
+        assert segment.offsets is not None
+        places = np.flatnonzero(part == number)
+        first = segment.offsets[row[places]]
+        start[places] = first
+        lengths[places] = segment.offsets[row[places] + 1] - first
+        which[places] = len(values)
+        values.append(segment.values)
+    return Steps(recipe.width, stored_dtype(recipe), lengths, tuple(values), which, start)

@@ -1,0 +1,132 @@
+"""A mirror segment: one part's values as raw bytes that are memory-mapped (DESIGN section 5)."""
+
+import json
+import mmap
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from feature_repo.errors import BadInputError
+from feature_repo.recipe import Recipe
+
+Array = npt.NDArray[Any]
+
+# Raised when the files' layout changes: segments of another number are made anew.
+_LAYOUT = 1
+_VALUES, _OFFSETS, _FACTS = "values.bin", "offsets.bin", "facts.json"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One part's values, mapped read-only; row ``i`` is row ``i`` of the part.
+
+    Attributes:
+        values: pooled ``[rows, width]``, zeros where the part has none; sequences ``[steps, width]``, row after row.
+        offsets: for sequences int64 ``[rows + 1]``: row ``i`` is ``values[offsets[i]:offsets[i + 1]]``; else None.
+    """
+
+    values: Array
+    offsets: npt.NDArray[np.int64] | None
+
+
+def write_segment(folder: Path, recipe: Recipe, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write a segment's files, synced, into an empty folder.
+
+    Args:
+        folder: where; made durable before it is moved to its name, so that a crash leaves no half under that name.
+        recipe: whose part it is.
+        batches: the part's value column, in the order of its rows.
+
+    Raises:
+        BadInputError: a value of another width than the recipe's.
+        OSError: the folder can't be written.
+    """
+    dtype = stored_dtype(recipe)
+    rows = 0
+    lengths = [np.zeros(1, np.int64)]
+    with (folder / _VALUES).open("wb") as values:
+        for batch in batches:
+            rows += batch.num_rows
+            column = batch.column(0)
+            if recipe.layout == "pooled":
+                values.write(_pooled(recipe, column).reshape(-1).data)
+            else:
+                data, counts = _steps(recipe, column, dtype.itemsize)
+                values.write(data)
+                lengths.append(counts)
+        _sync(values)
+        size = values.tell()
+    if recipe.layout == "steps":
+        with (folder / _OFFSETS).open("wb") as offsets:
+            offsets.write(np.cumsum(np.concatenate(lengths)).data)
+            _sync(offsets)
+    with (folder / _FACTS).open("wb") as facts:
+        facts.write(json.dumps({"layout": _LAYOUT, "rows": rows, "bytes": size}).encode())
+        _sync(facts)
+
+
+def open_segment(folder: Path, recipe: Recipe) -> Segment | None:
+    """The segment in the folder; None when there is none, or one that is torn or of another layout."""
+    dtype = stored_dtype(recipe)
+    try:
+        facts = json.loads((folder / _FACTS).read_bytes())
+        values = _map(folder / _VALUES, dtype)
+        if facts["layout"] != _LAYOUT or values.nbytes != facts["bytes"]:
+            return None
+        values = values.reshape(-1, recipe.width)
+        if recipe.layout == "pooled":
+            return Segment(values, None) if len(values) == facts["rows"] else None
+        offsets = _map(folder / _OFFSETS, np.dtype("<i8"))
+        if len(offsets) != facts["rows"] + 1 or offsets[-1] != len(values):
+            return None
+        return Segment(values, offsets)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def stored_dtype(recipe: Recipe) -> np.dtype[Any]:
+    """Number type of the recipe's values in parts and segments: little-endian."""
+    return np.dtype(recipe.dtype if recipe.layout == "steps" else "float32").newbyteorder("<")
+
+
+def _pooled(recipe: Recipe, column: pa.ListArray) -> Array:
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    present = int(valid.sum())
+    if len(flat) != present * recipe.width:
+        raise BadInputError(f"{recipe.view}: a stored vector has not the recipe's {recipe.width} numbers")
+    flat = np.ascontiguousarray(flat, dtype="<f4").reshape(present, recipe.width)
+    if present == len(column):
+        return flat
+    whole = np.zeros((len(column), recipe.width), "<f4")
+    whole[valid] = flat
+    return whole
+
+
+def _steps(recipe: Recipe, column: pa.BinaryArray, itemsize: int) -> tuple[memoryview, npt.NDArray[np.int64]]:
+    _, offset_buffer, data = column.buffers()
+    bounds = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
+    counts, rest = np.divmod(np.diff(bounds).astype(np.int64), recipe.width * itemsize)
+    if rest.any():
+        raise BadInputError(f"{recipe.view}: a stored sequence has not whole steps of {recipe.width} numbers")
+    # An Arrow array of nothing but empty values may have no data buffer at all.
+    whole = memoryview(data) if data is not None else memoryview(b"")
+    return whole[int(bounds[0]) : int(bounds[-1])], counts
+
+
+def _map(path: Path, dtype: np.dtype[Any]) -> Array:
+    with path.open("rb") as handle:
+        if os.fstat(handle.fileno()).st_size == 0:
+            return np.empty(0, dtype)
+        return np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+
+
+def _sync(handle: BinaryIO) -> None:
+    handle.flush()
+    os.fsync(handle.fileno())
