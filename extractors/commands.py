@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from feature_repo.console import CorpusOption, DeviceOption, RootOption, console, err
+from feature_repo.console import CorpusOption, DeviceOption, RootOption, Table, console, err
 from feature_repo.errors import AffectStoreError, BadInputError
 
 if TYPE_CHECKING:

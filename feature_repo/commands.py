@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from feature_repo import feast_commands
 from feature_repo.console import (
@@ -17,6 +16,7 @@ from feature_repo.console import (
     ProfileOption,
     RootOption,
     SchemeOption,
+    Table,
     YesOption,
     console,
     err,

@@ -33,9 +33,10 @@ class Table(rich.table.Table):
     def __init__(self, *headers: Any, **options: Any) -> None:
         look: dict[str, Any] = {
             "box": box.SIMPLE_HEAD,
+            "padding": (0, 1, 0, 0),
+            "show_edge": False,
             "title_justify": "left",
             "title_style": "bold",
-            "pad_edge": False,
         }
         super().__init__(*headers, **(look | options))
 

@@ -6,9 +6,8 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from feature_repo.console import JsonOption, ProfileOption, RootOption, console, err
+from feature_repo.console import JsonOption, ProfileOption, RootOption, Table, console, err
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from feature_repo.console import console
+from feature_repo.console import Table, console
 from trainers.run import Run
 
 if TYPE_CHECKING:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
-from feature_repo.console import RootOption, console, err
+from feature_repo.console import RootOption, Table, console, err
 from feature_repo.errors import BadInputError
 
 if TYPE_CHECKING:
