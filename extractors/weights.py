@@ -51,7 +51,7 @@ def locate(model: str, *, download: bool = False) -> Path:
     if model.startswith(WHEEL):
         return _in_wheel(model.removeprefix(WHEEL))
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():  # the empty path would be the working directory
         return folder.resolve()
     if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or not model:
         raise BadInputError(f"model {model!r}: no such folder")

@@ -1,0 +1,137 @@
+"""What every registered extractor must do; a new one is covered by being there."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from extractors.protocol import Extractor, Item
+from extractors.registry import create, extractor_class, extractor_names, register
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.gate import gated
+from feature_repo.outcome import Fault, Features
+from feature_repo.recipe import Recipe
+from tests.extractors.conftest import MINILM
+
+TEXTS = ["I am so happy today!", "No.", "", "Oh my God, he's lost it 🙂. He's totally lost it, all of it.", "   ", "What?"]
+
+
+def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
+    """The extractor with a model that this machine has; skips when there is none."""
+    settings = {"sentence": {"model": MINILM}}
+    if name == "xvector":
+        settings["xvector"] = {"model": str(request.getfixturevalue("tiny_wavlm"))}
+    made = create(name, settings.get(name, {}))
+    try:
+        made.recipes()
+    except BadInputError as error:
+        pytest.skip(str(error))
+    return made
+
+
+def items_for(extractor: Extractor, request: pytest.FixtureRequest) -> list[Item]:
+    if extractor.needs == "text":
+        return [Item(f"c/{index}", text) for index, text in enumerate(TEXTS)]
+    if extractor.needs != "audio":
+        pytest.skip(f"no items for extractors that need {extractor.needs}")
+    voice = request.getfixturevalue("voice")
+    lengths = (2.0, 0.05, 1.0, 2.0, 3.3, 1.0)
+    sounds = [voice(seconds, seed) for seed, seconds in enumerate(lengths)]
+    sounds.insert(2, np.zeros(16_000, np.float32))
+    return [Item(f"c/{index}", audio=sound) for index, sound in enumerate(sounds)]
+
+
+@pytest.fixture(params=extractor_names())
+def extractor(request: pytest.FixtureRequest) -> Extractor:
+    return at_hand(request.param, request)
+
+
+def test_the_known_extractors_are_found():
+    assert {"sentence", "hashing", "resemblyzer", "xvector", "mfcc", "waveform"} <= set(extractor_names())
+
+
+def test_recipes_carry_the_extractors_name_and_modality(extractor):
+    for output, recipe in extractor.recipes().items():
+        assert recipe.extractor == extractor.name
+        assert recipe.modality == extractor.modality
+        assert output == recipe.slot
+        assert recipe.reads == ("text" if extractor.needs == "text" else "media")
+        assert Recipe.from_identity(recipe.identity()) == recipe
+
+
+def test_a_batch_of_many_equals_batches_of_one(extractor, request):
+    items = items_for(extractor, request)
+    extractor.load("cpu")
+    together = extractor.extract(items)
+    assert len(together) == len(items)
+    computed = 0
+    for item, outcome in zip(items, together, strict=True):
+        (alone,) = extractor.extract([item])
+        assert type(alone) is type(outcome)
+        if isinstance(outcome, Fault):
+            assert (outcome.stage, outcome.error) == (alone.stage, alone.error)
+            assert item.utterance_id in outcome.message
+            continue
+        assert isinstance(outcome, Mapping)
+        assert set(outcome) == set(extractor.recipes())
+        for output, recipe in extractor.recipes().items():
+            stored, single = gated(recipe, outcome[output]), alone[output]
+            assert isinstance(stored, Features), stored
+            if stored.value is None:
+                assert stored.note
+                assert single.value is None
+                continue
+            computed += 1
+            assert stored.value.dtype == recipe.dtype
+            assert stored.value.shape[-1] == recipe.width
+            wide = np.asarray(single.value, np.float64)
+            scale = np.abs(wide).max()
+            assert np.abs(stored.value - wide).max() <= extractor.batch_tolerance * scale
+    assert computed >= 4
+
+
+def test_different_inputs_give_different_outputs(extractor, request):
+    extractor.load("cpu")
+    outcomes = [each for each in extractor.extract(items_for(extractor, request)) if isinstance(each, Mapping)]
+    for output in extractor.recipes():
+        values = [each[output].value for each in outcomes if each[output].value is not None]
+        assert len({value.tobytes() for value in values}) == len(values) > 1
+
+
+def test_recipes_of_all_extractors_import_no_model_library(tiny_wavlm):
+    program = f"""
+import sys
+from extractors.registry import create, extractor_names
+from feature_repo.errors import BadInputError
+settings = {{"sentence": {{"model": {MINILM!r}}}, "xvector": {{"model": {str(tiny_wavlm)!r}}}}}
+stated = 0
+for name in extractor_names():
+    try:
+        stated += len(create(name, settings.get(name, {{}})).recipes())
+    except BadInputError:
+        pass
+heavy = {{"torch", "transformers", "sentence_transformers", "sklearn", "librosa", "av", "resemblyzer", "numba",
+          "huggingface_hub", "scipy", "cv2", "onnxruntime", "deepface", "tensorflow"}} & set(sys.modules)
+print(stated, sorted(heavy))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    stated, heavy = done.stdout.strip().split(" ", 1)
+    assert int(stated) >= 7
+    assert heavy == "[]"
+
+
+def test_an_unknown_extractor_lists_the_known_ones():
+    with pytest.raises(UnknownNameError, match="unknown extractor 'sentense'; allowed: .*sentence"):
+        create("sentense")
+    with pytest.raises(UnknownNameError, match="extractor hashing 'dimensions'; allowed: batch_size, width"):
+        create("hashing", {"dimensions": "5"})
+
+
+def test_two_extractors_of_one_name_are_refused():
+    class Other(extractor_class("hashing")):
+        pass
+
+    with pytest.raises(ValueError, match="two extractors are named 'hashing'"):
+        register(Other)
