@@ -1,13 +1,15 @@
 """The catalogue: which view a profile means by a slot, so that readers need no weights and no fingerprint."""
 
 import json
+import re
 from collections.abc import Mapping
 
-from feature_repo.errors import AmbiguousViewError, UnknownNameError
+from feature_repo.errors import AmbiguousViewError, BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
 
 CATALOG = "catalog"
 DEFAULT_PROFILE = "default"
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Catalog:
@@ -27,15 +29,30 @@ class Catalog:
 
         Raises:
             UnknownNameError: there is no such profile.
+            BadInputError: its file is unreadable.
         """
+        path = f"{CATALOG}/{profile}.json"
         try:
-            data = json.loads(self.files.read(f"{CATALOG}/{profile}.json"))
+            data = json.loads(self.files.read(path))
+            return {str(slot): str(view) for slot, view in data["slots"].items()}
         except FileNotFoundError:
             raise UnknownNameError("profile", profile, self.profiles()) from None
-        return {str(slot): str(view) for slot, view in data["slots"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInputError(
+                f"{self.files.url(path)} is unreadable ({error}); remove it and name its views again with "
+                "`affectstore use VIEW`"
+            ) from error
 
     def set(self, profile: str, slots: Mapping[str, str]) -> None:
-        """Point the profile's slots at views; its other slots stay as they are."""
+        """Point the profile's slots at views; its other slots stay as they are.
+
+        Raises:
+            BadInputError: a profile name that no file can have.
+        """
+        if not _PROFILE.fullmatch(profile):
+            raise BadInputError(
+                f"profile name {profile!r}: letters, digits, '_', '-' and '.', a letter or digit first"
+            )
         with self.files.lock("catalog"):
             known = self.slots(profile) if profile in self.profiles() else {}
             if {**known, **slots} != known:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import polars as pl
 import pyarrow as pa
 
-from feature_repo.feature_table import FeatureTable
+from feature_repo.feature_table import NEWEST_FIRST, FeatureTable
 from feature_repo.files import TEMPORARY, FileLayer
-from feature_repo.part import TOMBSTONE, newest_us, superseded_by
+from feature_repo.part import TOMBSTONE, newest_us, provenance_of, superseded_by
 
 FLUSH_BYTES = 64 * 2**20  # a part this large lists and reads well (DESIGN section 5)
+_ATTEMPTS = 100  # each after the first has one damaged part less to merge
 GRACE_S = 3600.0  # a reader that listed the parts may still open them this long
 
 
@@ -31,7 +32,12 @@ def compact(table: FeatureTable) -> Compacted:
     again, and the tombstones that are live.
     """
     with table.files.lock(f"compact-{table.view}"):
-        return _compact(table)
+        for _ in range(_ATTEMPTS):
+            try:
+                return _compact(table)
+            except FileNotFoundError as error:
+                damaged = error  # a part went to quarantine while it was read: merge the others
+        raise damaged
 
 
 def _compact(table: FeatureTable) -> Compacted:
@@ -44,8 +50,11 @@ def _compact(table: FeatureTable) -> Compacted:
     live = (
         table.index().filter(pl.col("content_key") == TOMBSTONE).select("utterance_id", "created_timestamp")
     )
-    newest = history.sort("created_timestamp", "part", descending=True).unique(
-        ["utterance_id", "content_key"], keep="first", maintain_order=True
+    # Of two writers' rows of the same microsecond the one that is not live goes: names that break the tie change here.
+    newest = (
+        history.sort(*NEWEST_FIRST, descending=True)
+        .unique(["utterance_id", "created_timestamp"], keep="first", maintain_order=True)
+        .unique(["utterance_id", "content_key"], keep="first", maintain_order=True)
     )
     buried = newest.filter(pl.col("content_key") == TOMBSTONE).join(
         live, on=["utterance_id", "created_timestamp"]
@@ -72,22 +81,36 @@ def _merge(table: FeatureTable, names: list[str], kept: pl.DataFrame) -> int:
         if size >= FLUSH_BYTES or position == len(names) - 1:
             merged = pa.concat_tables(batch)
             newest = max(map(newest_us, batch_names))
-            table.append_table(
-                merged, newest, {"merged_parts": str(len(batch_names))}, supersedes=batch_names
-            )
+            table.append_table(merged, newest, _told_by(table, batch_names), supersedes=batch_names)
             written, batch, batch_names, size = written + 1, [], [], 0
     return written
 
 
+def _told_by(table: FeatureTable, names: list[str]) -> dict[str, str]:
+    """What the parts told of their writers, differing versions side by side."""
+    told: dict[str, set[str]] = {}
+    for name in names:
+        for key, value in provenance_of(table.footer(name)).items():
+            told.setdefault(key, set()).update(value.split(" | "))
+    return {key: " | ".join(sorted(values)) for key, values in told.items()}
+
+
 def gc(table: FeatureTable, grace_s: float = GRACE_S) -> list[str]:
-    """Remove the parts that a merged part repeats once that one is older than the grace time; returns their names."""
-    names = set(table.all_parts())
+    """Remove the parts that a merged part repeats once that one is older than the grace time; returns their names.
+
+    The merged part is read whole before, checksums verified: until then the old parts are what it is mended from.
+    """
+    names = table.all_parts()
     repeated: set[str] = set()
     for name in names:
-        olds = superseded_by(table.footer(name))
-        if olds and time.time() - table.files.modified(table.part_path(name)) >= grace_s:
-            repeated.update(olds)
-    gone = sorted(names & repeated)
+        olds = set(superseded_by(table.footer(name))) & set(names)
+        try:
+            if olds and time.time() - table.files.modified(table.part_path(name)) >= grace_s:
+                table.read_part(name)
+                repeated.update(olds)
+        except FileNotFoundError:
+            continue  # damaged, or another gc took it
+    gone = sorted(repeated)
     for name in gone:
         table.files.remove(table.part_path(name))
     return gone

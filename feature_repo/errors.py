@@ -32,6 +32,10 @@ class StoreFormatError(AffectStoreError):
     """The root is not a store, or a store of another format."""
 
 
+class StoreReadError(AffectStoreError):
+    """A read failed for a reason that lies outside the file (disk, network, permission); nothing was changed."""
+
+
 class StoreWriteError(AffectStoreError):
     """A write failed (disk full, read-only); what was committed before stays readable."""
 

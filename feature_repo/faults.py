@@ -4,12 +4,16 @@ import io
 import json
 import time
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
+from feature_repo.errors import StoreWriteError
+from feature_repo.feature_table import QUARANTINE, QuarantineWarning
 from feature_repo.files import FileLayer
-from feature_repo.outcome import Fault
+from feature_repo.outcome import Fault, storable
 
 FAULTS = "faults"
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -47,9 +51,14 @@ class FaultLedger:
             path = f"{folder}/{name}"
             if path not in self._read:
                 try:
-                    self._read[path] = pl.read_parquet(io.BytesIO(self.files.read(path)))
+                    data = self.files.read(path)
                 except FileNotFoundError:
                     continue  # merged or forgotten since the listing
+                try:
+                    self._read[path] = pl.read_parquet(io.BytesIO(data)).select(list(_SCHEMA))
+                except pl.exceptions.PolarsError as error:
+                    self._set_aside(view, name, error)
+                    continue
             frames.append(self._read[path])
         if not frames:
             return pl.DataFrame(schema=_SCHEMA)
@@ -68,14 +77,14 @@ class FaultLedger:
             (row[0], row[1]): row[2]
             for row in self.entries(view).select("utterance_id", "content_key", "attempts").iter_rows()
         }
-        now = time.time_ns() // 1000
+        now = self._next_us(view)
         rows = [
             (
                 *key,
-                fault.stage,
-                fault.error,
-                fault.message,
-                json.dumps(dict(fault.facts), sort_keys=True),
+                storable(fault.stage),
+                storable(fault.error),
+                storable(fault.message),
+                json.dumps(dict(fault.facts), sort_keys=True, default=_plain),
                 earlier.get(key, 0) + 1,
                 now,
             )
@@ -89,7 +98,7 @@ class FaultLedger:
         with self.files.lock(f"faults-{view}"):
             names = self.files.list_files(folder)
             if len(names) > 1:
-                self._write(view, self.entries(view), time.time_ns() // 1000)
+                self._write(view, self.entries(view), self._next_us(view))
                 for name in names:
                     self.files.remove(f"{folder}/{name}")
 
@@ -103,9 +112,29 @@ class FaultLedger:
             if kept.height == frame.height:
                 return
             if kept.height:
-                self._write(view, kept, time.time_ns() // 1000)
+                self._write(view, kept, self._next_us(view))
             for name in names:
                 self.files.remove(f"{folder}/{name}")
+
+    def _set_aside(self, view: str, name: str, error: Exception) -> None:
+        kept = f"{QUARANTINE}/{view}/{name}"
+        try:
+            self.files.move(f"{FAULTS}/{view}/{name}", kept)
+        except FileNotFoundError:
+            return  # another reader moved it
+        except StoreWriteError:
+            kept = f"{FAULTS}/{view}/{name}"  # a store that this user may only read
+        warnings.warn(
+            f"fault file {name} of {view} can't be read ({error}); it is kept at {self.files.url(kept)} and what it "
+            "told of is tried again",
+            QuarantineWarning,
+            stacklevel=3,
+        )
+
+    def _next_us(self, view: str) -> int:
+        # A clock that went backwards does not make the newest entry an old one.
+        names = self.files.list_files(f"{FAULTS}/{view}")
+        return max(time.time_ns() // 1000, max(map(_written_us, names), default=0) + 1)
 
     def _write(self, view: str, frame: pl.DataFrame, now_us: int) -> None:
         sink = io.BytesIO()
@@ -113,3 +142,12 @@ class FaultLedger:
         self.files.create(
             f"{FAULTS}/{view}/faults-{now_us:017d}-{uuid.uuid4().hex[:12]}.parquet", sink.getvalue()
         )
+
+
+def _written_us(name: str) -> int:
+    return int(name.split("-")[1])
+
+
+def _plain(fact: object) -> object:
+    """A NumPy number as Python's; anything else that is not JSON as text: a fault is never lost over its facts."""
+    return fact.item() if isinstance(fact, np.generic) else str(fact)

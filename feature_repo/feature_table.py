@@ -9,16 +9,18 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.errors import StoreWriteError
+from feature_repo.errors import StoreReadError, StoreWriteError
 from feature_repo.files import FileLayer
 from feature_repo.part import (
     TOMBSTONE,
     Row,
+    check_part,
     count_column,
     encode_part,
     is_part,
     newest_us,
     part_name,
+    read_footer,
     rows_to_arrow,
     superseded_by,
 )
@@ -26,7 +28,13 @@ from feature_repo.recipe import Recipe
 
 FEATURES = "features"
 QUARANTINE = "quarantine"
+# A tie of two writers in the same microsecond is broken by the part's name, then by the row's place, which merging
+# keeps: the same way for every reader.
+NEWEST_FIRST = ("created_timestamp", "part", "row")
+_LISTINGS = 5  # a part that gc or quarantine took between listing and reading is looked for in a new listing
 _COPIED_AT_ONCE = 4096  # rows; keeps a copied part of wide sequences near the flush size
+# What the Parquet reader raises over a damaged file, and what a failing disk or network raises too.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError)
 _INDEX_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "content_key": pl.String,
@@ -58,6 +66,7 @@ class FeatureTable:
         # Parts never change, so what was read of one stays true as long as its name is listed.
         self._footers: dict[str, pq.FileMetaData] = {}
         self._histories: dict[str, pl.DataFrame] = {}
+        self._damaged: set[str] = set()
         self._live: tuple[tuple[str, ...], pl.DataFrame] = ((), pl.DataFrame(schema=_INDEX_SCHEMA))
 
     def part_path(self, name: str) -> str:
@@ -77,15 +86,13 @@ class FeatureTable:
         """Names of all readable parts, the repeated ones that :func:`~feature_repo.compaction.gc` removes included."""
         readable = []
         for name in filter(is_part, self.files.list_files(self.folder)):
+            if name in self._damaged:
+                continue
             if name not in self._footers:
                 try:
-                    with self.files.open(self.part_path(name)) as source:
-                        self._footers[name] = pq.read_metadata(source)
+                    self._footers[name] = self._read_footer(name)
                 except FileNotFoundError:
-                    continue  # gc took it between the listing and the look
-                except (pa.ArrowInvalid, OSError) as error:
-                    self._quarantine(name, error)
-                    continue
+                    continue  # gc took it between the listing and the look, or it is in quarantine now
             readable.append(name)
         return readable
 
@@ -102,14 +109,23 @@ class FeatureTable:
         path = self.part_path(name)
         try:
             with self.files.open(path) as source:
-                return pq.ParquetFile(source, page_checksum_verification=True).read(
+                footer = self._footers.get(name) or read_footer(name, source)
+                return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True).read(
                     None if columns is None else list(columns), use_threads=True
                 )
         except FileNotFoundError:
             raise
-        except (pa.ArrowInvalid, OSError) as error:
-            self._quarantine(name, error)
-            raise FileNotFoundError(f"{self.files.url(path)} was damaged and is in quarantine now") from error
+        except _UNREADABLE as error:
+            raise self._looked_at_again(name, error) from error
+
+    def _read_footer(self, name: str) -> pq.FileMetaData:
+        try:
+            with self.files.open(self.part_path(name)) as source:
+                return read_footer(name, source)
+        except FileNotFoundError:
+            raise
+        except _UNREADABLE as error:
+            raise self._looked_at_again(name, error) from error
 
     def history(self) -> pl.DataFrame:
         """Every stored row without its value: utterance_id, content_key, created_timestamp, note, n, part, row.
@@ -125,8 +141,7 @@ class FeatureTable:
         """The live rows, tombstones included, in the columns of :meth:`history`."""
         names = tuple(self._read_histories())
         if names != self._live[0]:
-            # The part's name breaks a tie of two writers in the same microsecond, the same way for every reader.
-            newest = self.history().sort("created_timestamp", "part", descending=True)
+            newest = self.history().sort(*NEWEST_FIRST, descending=True)
             self._live = (names, newest.unique("utterance_id", keep="first", maintain_order=True))
         return self._live[1]
 
@@ -149,8 +164,9 @@ class FeatureTable:
         self, table: pa.Table, newest: int, provenance: Mapping[str, str], supersedes: Sequence[str] = ()
     ) -> str:
         """Commit a table in the recipe's schema whose newest row was created at ``newest`` microseconds."""
-        name = part_name(newest)
-        self.files.create(self.part_path(name), encode_part(table, provenance, supersedes))
+        data = encode_part(table, provenance, supersedes)
+        name = part_name(newest, data)
+        self.files.create(self.part_path(name), data)
         return name
 
     def copy_forward(self, rows: pl.DataFrame, provenance: Mapping[str, str] | None = None) -> None:
@@ -159,6 +175,9 @@ class FeatureTable:
         Args:
             rows: rows of :meth:`history`; at most one per utterance.
             provenance: told in the new part.
+
+        Raises:
+            FileNotFoundError: a part is gone or damaged; plan again, what was copied is live.
         """
         for chunk in rows.iter_slices(_COPIED_AT_ONCE):
             self._copy_chunk(chunk, provenance or {})
@@ -191,19 +210,17 @@ class FeatureTable:
         return max(time.time_ns() // 1000, newest + 1)
 
     def _read_histories(self) -> list[str]:
-        for attempt in (1, 2):
+        for _ in range(_LISTINGS):
             names = self.parts()
             unread = [name for name in names if name not in self._histories]
             try:
                 with ThreadPoolExecutor(4) as pool:
                     for name, frame in zip(unread, pool.map(self._read_history, unread), strict=True):
                         self._histories[name] = frame
-            except FileNotFoundError:
-                if attempt == 2:
-                    raise
-                continue
-            break
-        return names
+                return names
+            except FileNotFoundError as error:
+                gone = error
+        raise gone
 
     def _read_history(self, name: str) -> pl.DataFrame:
         pooled = self.recipe.layout == "pooled"
@@ -217,7 +234,24 @@ class FeatureTable:
         frame = frame.with_columns(n=n, part=pl.lit(name), row=pl.int_range(pl.len(), dtype=pl.Int64))
         return frame.select(list(_INDEX_SCHEMA))
 
+    def _looked_at_again(self, name: str, error: Exception) -> Exception:
+        """Quarantine a part whose bytes, all in memory, can't be read either; what the caller is to raise.
+
+        A disk or a network that fails for a moment is not taken for damage: computing the rows again may cost days.
+        """
+        url = self.files.url(self.part_path(name))
+        data = self.files.read(self.part_path(name))
+        try:
+            check_part(self.recipe, name, data)
+        except MemoryError:
+            raise
+        except Exception as found:
+            self._quarantine(name, found)
+            return FileNotFoundError(f"{url} was damaged and is in quarantine now")
+        return StoreReadError(f"cannot read {url}: {error}; a second look found it whole, so try again")
+
     def _quarantine(self, name: str, error: Exception) -> None:
+        self._damaged.add(name)
         kept = f"{QUARANTINE}/{self.view}/{name}"
         try:
             self.files.move(self.part_path(name), kept)

@@ -6,6 +6,7 @@ operation before and after it happens, so that tests can break each of them.
 """
 
 import contextlib
+import functools
 import os
 import threading
 import uuid
@@ -16,7 +17,7 @@ from typing import BinaryIO, Literal, TypeVar, cast
 import fsspec
 from fsspec.core import url_to_fs
 
-from feature_repo.errors import StoreWriteError
+from feature_repo.errors import StoreReadError, StoreWriteError
 
 Operation = Literal[
     "list",
@@ -62,16 +63,20 @@ class FileLayer:
 
         Raises:
             FileNotFoundError: it does not exist.
+            StoreReadError: disk, network or permission stand in the way.
         """
-        return self._do("read", path, lambda: cast("bytes", self._fs.cat_file(self._full(path))))
+        with self._read_told(path):
+            return self._do("read", path, lambda: cast("bytes", self._fs.cat_file(self._full(path))))
 
     def open(self, path: str) -> BinaryIO:
         """The file opened for random reads; the caller closes it.
 
         Raises:
             FileNotFoundError: it does not exist.
+            StoreReadError: disk, network or permission stand in the way.
         """
-        return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
+        with self._read_told(path):
+            return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
 
     def write(self, path: str, data: bytes) -> None:
         """Write the file whole, replacing one that is there.
@@ -79,11 +84,16 @@ class FileLayer:
         Raises:
             StoreWriteError: the disk is full or read-only, or the upload failed; the old file is as it was.
         """
-        with self._told(path):
-            if self.is_local:
-                self._commit_local(path, data)
-            else:
-                self._do("upload", path, lambda: self._fs.pipe_file(self._full(path), data))
+        try:
+            with self._told(path):
+                if self.is_local:
+                    self._commit_local(path, data)
+                else:
+                    self._do("upload", path, lambda: self._fs.pipe_file(self._full(path), data))
+        except FileNotFoundError as error:
+            raise StoreWriteError(
+                f"cannot write {self.url(path)}: its folder was removed meanwhile"
+            ) from error
 
     def create(self, path: str, data: bytes) -> None:
         """Write a file whose name is new.
@@ -106,7 +116,8 @@ class FileLayer:
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there now; nothing is cached."""
         self._fs.invalidate_cache()
-        return self._do("stat", path, lambda: bool(self._fs.exists(self._full(path))))
+        with self._read_told(path):
+            return self._do("stat", path, lambda: bool(self._fs.exists(self._full(path))))
 
     def size(self, path: str) -> int:
         """Bytes of the file.
@@ -114,7 +125,8 @@ class FileLayer:
         Raises:
             FileNotFoundError: it does not exist.
         """
-        return self._do("stat", path, lambda: int(self._fs.size(self._full(path))))
+        with self._read_told(path):
+            return self._do("stat", path, lambda: int(self._fs.size(self._full(path))))
 
     def modified(self, path: str) -> float:
         """When the file was last written, in seconds since 1970.
@@ -122,7 +134,8 @@ class FileLayer:
         Raises:
             FileNotFoundError: it does not exist.
         """
-        return self._do("stat", path, lambda: float(self._fs.modified(self._full(path)).timestamp()))
+        with self._read_told(path):
+            return self._do("stat", path, lambda: float(self._fs.modified(self._full(path)).timestamp()))
 
     def remove(self, path: str) -> None:
         """Remove a file; one that is gone already is fine.
@@ -179,14 +192,14 @@ class FileLayer:
             from filelock import FileLock
 
             path = f"{TEMPORARY}/{name}.lock"
-            with self._told(path):
-                self._make_folder(path)
-                held = FileLock(self._full(path))
-                self._do("lock", path, held.acquire)
+            held = FileLock(self._full(path))
             try:
+                with self._told(path):
+                    self._make_folder(path)
+                    self._do("lock", path, held.acquire)
                 yield
             finally:
-                held.release()
+                held.release()  # nothing happens when it was never acquired
         else:
             with _process_locks_guard:
                 shared = _process_locks.setdefault(f"{self.root}/{name}", threading.RLock())
@@ -208,12 +221,19 @@ class FileLayer:
         self._sync_folder(path)
 
     def _make_folder(self, path: str) -> None:
-        folder = os.path.dirname(self._full(path))
-        if not os.path.isdir(folder):
-            self._do("make_folder", path, lambda: os.makedirs(folder, exist_ok=True))
+        folder = Path(self._full(path)).parent
+        if folder.is_dir():
+            return
+        existing = next(parent for parent in folder.parents if parent.is_dir())
+        self._do("make_folder", path, lambda: folder.mkdir(parents=True, exist_ok=True))
+        # A new folder's own name outlives a loss of power only when the folder that holds it is synced.
+        for parent in folder.parents:
+            self._do("sync_folder", path, functools.partial(_sync, parent))
+            if parent == existing:
+                break
 
     def _sync_folder(self, path: str) -> None:
-        self._do("sync_folder", path, lambda: _sync(os.path.dirname(self._full(path))))
+        self._do("sync_folder", path, lambda: _sync(Path(self._full(path)).parent))
 
     def _entries(self, folder: str, kind: str) -> list[str]:
         def names() -> list[str]:
@@ -230,7 +250,8 @@ class FileLayer:
                 if e["type"] == kind and e["name"].rstrip("/") != whole
             )
 
-        return self._do("list", folder, names)
+        with self._read_told(folder):
+            return self._do("list", folder, names)
 
     def _full(self, path: str) -> str:
         return f"{self._base}/{path}" if path else self._base
@@ -242,6 +263,15 @@ class FileLayer:
         result = action()
         self.hook("after", operation, path)
         return result
+
+    @contextlib.contextmanager
+    def _read_told(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            raise
+        except OSError as error:
+            raise StoreReadError(f"cannot read {self.url(path)}: {error.strerror or error}") from error
 
     @contextlib.contextmanager
     def _told(self, path: str) -> Iterator[None]:
@@ -256,7 +286,7 @@ class FileLayer:
             ) from error
 
 
-def _sync(path: str) -> None:
+def _sync(path: str | Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -26,6 +26,7 @@ from feature_repo.store import Store
 Compute = Callable[[Mapping[str, Sequence[str]]], Generator[tuple[str, str, Outcome], None, None]]
 
 FLUSH_SECONDS = 30.0
+_ATTEMPTS = 100  # at copying forward; each after the first has one damaged part less to read
 
 
 @dataclass(frozen=True)
@@ -181,16 +182,28 @@ def fill(
         on_plan(plans)
     report = FillReport()
     writers: dict[str, _ViewWriter] = {}
-    for view, todo in plans.items():
+    for recipe in recipes:
+        view = recipe.view
+        table = store.ensure_table(recipe, told.get(view))
+        for _ in range(_ATTEMPTS):
+            todo = plans[view]
+            try:
+                table.copy_forward(todo.copy, told.get(view))
+                break
+            except (
+                FileNotFoundError
+            ) as error:  # gc took a part, or one was damaged and its rows are missing now
+                unread = error
+                plans |= plan(store, [recipe], corpora=corpora, ids=ids, retry_faults=retry_faults)
+        else:
+            raise unread
+        table.bury(todo.bury)
         report.views[view] = ViewReport(
             copied=todo.copy.height,
             buried=len(todo.bury),
             skipped_faults=todo.faulted,
             up_to_date=todo.up_to_date,
         )
-        table = store.ensure_table(todo.recipe, told.get(view))
-        table.copy_forward(todo.copy, told.get(view))
-        table.bury(todo.bury)
         writers[view] = _ViewWriter(store, table, todo.keys, told.get(view, {}), flush_bytes, flush_seconds)
     missing = {view: list(todo.keys) for view, todo in plans.items() if todo.keys}
     if not missing:
@@ -246,6 +259,8 @@ class _ViewWriter:
     def add(self, utterance_id: str, outcome: Outcome) -> Outcome:
         outcome = gated(self.table.recipe, outcome)
         key = self.keys[utterance_id]
+        if not self.rows and not self.faults:
+            self.since = time.monotonic()  # loading a model takes longer than a flush may wait
         if isinstance(outcome, Fault):
             self.faults[utterance_id, key] = outcome
         else:
@@ -263,4 +278,3 @@ class _ViewWriter:
         self.size = 0
         self.store.faults.add(self.table.view, self.faults)
         self.faults.clear()
-        self.since = time.monotonic()

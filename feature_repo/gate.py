@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feature_repo.outcome import Fault, Features, Outcome
+from feature_repo.outcome import Fault, Features, Outcome, storable
 from feature_repo.recipe import Recipe
 
 
@@ -10,12 +10,14 @@ def gated(recipe: Recipe, outcome: Outcome) -> Outcome:
     """The outcome as it may be stored: features in the recipe's dtype, or a fault of stage ``gate`` that says why not.
 
     NaN, infinities, a pooled vector of zero norm and a wrong shape never enter a table. An empty sequence becomes a
-    legitimate nothing.
+    legitimate nothing. What is returned is the gate's own copy: an extractor may use its buffer again.
     """
     if isinstance(outcome, Fault):
         return outcome
     if outcome.value is None:
-        return outcome if outcome.note else _fault("nothing was found and no reason was given")
+        if not outcome.note:
+            return _fault("nothing was found and no reason was given")
+        return Features(None, storable(outcome.note))
     value = np.asarray(outcome.value)
     expected = f"[{recipe.width}]" if recipe.layout == "pooled" else f"[n, {recipe.width}]"
     if value.ndim != (1 if recipe.layout == "pooled" else 2) or value.shape[-1] != recipe.width:
@@ -28,14 +30,14 @@ def gated(recipe: Recipe, outcome: Outcome) -> Outcome:
     if not np.isfinite(value).all():
         return _fault(f"{int((~np.isfinite(value)).sum())} of {value.size} numbers are NaN or infinite")
     with np.errstate(over="ignore"):
-        stored = np.ascontiguousarray(value, dtype=np.dtype(recipe.dtype).newbyteorder("<"))
+        stored = np.array(value, dtype=np.dtype(recipe.dtype).newbyteorder("<"), order="C", copy=True)
     if not np.isfinite(stored).all():
         return _fault(f"numbers up to {np.abs(value).max():.3g} do not fit into {recipe.dtype}")
     if recipe.layout == "pooled" and not stored.any():
         return _fault("the vector is zero")
     if recipe.layout == "steps" and len(stored) == 0:
-        return Features(None, outcome.note or "an empty sequence")
-    return Features(stored, outcome.note)
+        return Features(None, storable(outcome.note) or "an empty sequence")
+    return Features(stored)  # a note means a nothing, everywhere
 
 
 def _fault(message: str) -> Fault:

@@ -1,5 +1,7 @@
 """The manifest: one row per utterance, with ids, text, labels, split, media and span (DESIGN section 5)."""
 
+import re
+
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -33,6 +35,8 @@ MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "text_key": pl.String,
     "media_key": pl.String,
 }
+# It names a file, and begins every utterance id up to the first slash, which keeps ids unique over all corpora.
+_CORPUS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 SPLITS = ("train", "dev", "test", "all")
 
 
@@ -43,12 +47,18 @@ def conform(rows: pl.DataFrame, corpus: str) -> pl.DataFrame:
 
     Raises:
         UnknownNameError: a column that the manifest does not have.
-        BadInputError: null or duplicate ids, ids outside ``<corpus>/``, an unknown split, a backward span, or
-            values of a wrong type.
+        BadInputError: a corpus name that no file can have, null or duplicate ids, ids outside ``<corpus>/``, an
+            unknown split, a backward span, or values of a wrong type.
     """
+    if not _CORPUS.fullmatch(corpus):
+        raise BadInputError(
+            f"corpus name {corpus!r}: letters, digits, '_', '-' and '.', a letter or digit first"
+        )
     for name in rows.columns:
         if name not in MANIFEST_SCHEMA:
             raise UnknownNameError("manifest column", name, MANIFEST_SCHEMA)
+    if "utterance_id" not in rows.columns:
+        raise BadInputError(f"corpus {corpus!r}: there is no column 'utterance_id'")
     try:
         frame = rows.select(
             [

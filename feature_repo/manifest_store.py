@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from feature_repo.content import with_content_keys
-from feature_repo.errors import UnknownNameError
+from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
 from feature_repo.manifest import MANIFEST_SCHEMA, conform
 from feature_repo.media_digest import with_media
@@ -51,13 +51,14 @@ class ManifestStore:
 
         Raises:
             UnknownNameError: a corpus that was not ingested.
+            BadInputError: its file is damaged.
         """
         known = self.corpora()
         frames = []
-        for corpus in known if corpora is None else corpora:
+        for corpus in known if corpora is None else dict.fromkeys(corpora):
             if corpus not in known:
                 raise UnknownNameError("corpus", corpus, known)
-            frames.append(pl.read_parquet(io.BytesIO(self.files.read(self._path(corpus)))))
+            frames.append(self._read_table(self._path(corpus)).select(list(MANIFEST_SCHEMA)))
         return pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
 
     def generation(self, corpus: str) -> int:
@@ -107,7 +108,7 @@ class ManifestStore:
     def forgotten(self) -> list[str]:
         """Ids of the utterances that were forgotten on purpose; no ingest brings them back."""
         try:
-            return pl.read_parquet(io.BytesIO(self.files.read(_FORGOTTEN)))["utterance_id"].to_list()
+            return self._read_table(_FORGOTTEN)["utterance_id"].to_list()
         except FileNotFoundError:
             return []
 
@@ -124,6 +125,15 @@ class ManifestStore:
                 frame = before.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
                 if frame.height < before.height:
                     self._write(corpus, frame, self.generation(corpus) + 1)
+
+    def _read_table(self, path: str) -> pl.DataFrame:
+        data = self.files.read(path)
+        try:
+            return pl.read_parquet(io.BytesIO(data))
+        except pl.exceptions.PolarsError as error:
+            raise BadInputError(
+                f"{self.files.url(path)} is damaged ({error}); move it away and ingest again: no feature is lost"
+            ) from error
 
     def _write(self, corpus: str, frame: pl.DataFrame, generation: int) -> None:
         sink = io.BytesIO()

@@ -71,8 +71,10 @@ def _inspect(uri: str, before: MediaFile | None) -> MediaFile:
             return before
         with Path(uri).open("rb") as source:
             return MediaFile(uri, _digest(source.read), state.st_size, state.st_mtime_ns)
-    except OSError:
-        return MediaFile(uri)  # ingest counts it as missing, extraction files the fault
+    except (OSError, ValueError, ImportError):
+        # No such file, no such protocol, a name that no file can have: ingest counts it as missing, extraction files
+        # the fault.
+        return MediaFile(uri)
 
 
 def _inspect_remote(uri: str, before: MediaFile | None) -> MediaFile:

@@ -46,3 +46,8 @@ class Fault:
 
 
 Outcome = Features | Fault
+
+
+def storable(text: str) -> str:
+    """The text as UTF-8 can hold it: a file name of other bytes reaches a message as lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -3,9 +3,10 @@
 import io
 import json
 import uuid
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from feature_repo.recipe import Recipe
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 KEY_COLUMNS = ("utterance_id", "content_key", "event_timestamp", "created_timestamp", "note")
 TOMBSTONE = ""  # content key of a row that says: this utterance has left the manifest
+_TAIL = 2**16  # bytes; more than the footer of any part but one that merged thousands
 _SUPERSEDES = b"affectstore.supersedes"
 _PROVENANCE = b"affectstore.provenance"
 
@@ -81,9 +83,13 @@ def _pooled_column(values: Sequence[np.ndarray[Any, Any] | None]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()), mask=absent)
 
 
-def part_name(created_us: int) -> str:
-    """A unique file name that tells the newest ``created_timestamp`` in the part."""
-    return f"part-{created_us:017d}-{uuid.uuid4().hex[:12]}.parquet"
+def part_name(created_us: int, data: bytes) -> str:
+    """A unique file name that tells the newest ``created_timestamp`` in the part, and its footer's checksum.
+
+    Parquet has a checksum for each page and none for the footer, where a flipped bit can turn one column's data into
+    another's.
+    """
+    return f"part-{created_us:017d}-{zlib.crc32(_footer_of(data)):08x}{uuid.uuid4().hex[:8]}.parquet"
 
 
 def is_part(name: str) -> bool:
@@ -94,6 +100,34 @@ def is_part(name: str) -> bool:
 def newest_us(name: str) -> int:
     """Newest ``created_timestamp`` in the part, in microseconds since 1970, read off its name."""
     return int(name.split("-")[1])
+
+
+def read_footer(name: str, source: BinaryIO) -> pq.FileMetaData:
+    """The footer of a part of this name.
+
+    Raises:
+        pa.ArrowInvalid: it is damaged, or not the one that the name tells of.
+    """
+    end = source.seek(0, io.SEEK_END)
+    source.seek(max(0, end - _TAIL))
+    tail = source.read()
+    missing = _footer_length(tail) - len(tail)
+    if 0 < missing <= end - len(tail):
+        source.seek(end - len(tail) - missing)
+        tail = source.read(missing) + tail
+    footer = _footer_of(tail)
+    if f"{zlib.crc32(footer):08x}" != name.split("-")[2][:8]:
+        raise pa.ArrowInvalid("its footer is damaged or cut off")
+    return pq.read_metadata(pa.BufferReader(tail))
+
+
+def _footer_length(data: bytes) -> int:
+    """Bytes of the footer at the end of the data, with its length and magic number."""
+    return int.from_bytes(data[-8:-4], "little") + 8
+
+
+def _footer_of(data: bytes) -> bytes:
+    return data[-_footer_length(data) :]
 
 
 def encode_part(table: pa.Table, provenance: Mapping[str, str], supersedes: Sequence[str] = ()) -> bytes:
@@ -118,6 +152,18 @@ def encode_part(table: pa.Table, provenance: Mapping[str, str], supersedes: Sequ
         write_page_checksum=True,
     )
     return sink.getvalue()
+
+
+def check_part(recipe: Recipe, name: str, data: bytes) -> None:
+    """Read a part whole, checksums and all.
+
+    Raises:
+        Exception: whatever the Parquet reader says of a damaged file.
+    """
+    footer = read_footer(name, io.BytesIO(data))
+    if not footer.schema.to_arrow_schema().remove_metadata().equals(part_schema(recipe)):
+        raise pa.ArrowInvalid("its columns are not those of the table")
+    pq.ParquetFile(pa.BufferReader(data), metadata=footer, page_checksum_verification=True).read()
 
 
 def superseded_by(footer: pq.FileMetaData) -> list[str]:

@@ -41,7 +41,12 @@ def identity_settings(settings: Any) -> dict[str, Any]:
         if not item.metadata.get("identity", True):
             continue
         value = getattr(settings, item.name)
-        if item.default is dataclasses.MISSING or value != item.default:
+        default = item.default
+        if item.default_factory is not dataclasses.MISSING:
+            default = item.default_factory()
+        if isinstance(default, float) and isinstance(value, int):
+            value = float(value)  # 1 and 1.0 are one number, and their JSON differs
+        if default is dataclasses.MISSING or value != default:
             kept[item.name] = value
     return kept
 
@@ -99,13 +104,16 @@ class Recipe:
             raise BadInputError(f"recipe width {self.width}: must be at least 1")
         if (self.reads == "rows") != bool(self.inputs):
             raise BadInputError("a recipe has inputs exactly when it reads rows")
-        object.__setattr__(self, "languages", tuple(self.languages))
+        # A set in all but name: its order says nothing.
+        object.__setattr__(self, "languages", tuple(sorted(set(self.languages))))
         object.__setattr__(self, "inputs", tuple(self.inputs))
         try:
             # Through JSON once, so that a recipe read back from a file equals the one that was written.
             object.__setattr__(self, "settings", json.loads(canonical_json(dict(self.settings))))
         except (TypeError, ValueError) as error:
-            raise BadInputError(f"recipe settings of {self.extractor!r} are not plain JSON data: {error}") from error
+            raise BadInputError(
+                f"recipe settings of {self.extractor!r} are not plain JSON data: {error}"
+            ) from error
 
     def identity(self) -> dict[str, Any]:
         """The data that the fingerprint hashes: every field that differs from its default."""
@@ -144,7 +152,9 @@ class Recipe:
         known = {item.name for item in dataclasses.fields(cls)}
         unknown = sorted(set(data) - known)
         if unknown:
-            raise BadInputError(f"recipe has unknown field {unknown[0]!r}; allowed: {', '.join(sorted(known))}")
+            raise BadInputError(
+                f"recipe has unknown field {unknown[0]!r}; allowed: {', '.join(sorted(known))}"
+            )
         try:
             return cls(**data)
         except TypeError as error:

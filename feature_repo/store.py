@@ -167,6 +167,9 @@ class Store:
         Args:
             recipe: the embedding space.
             provenance: what is told with it and not compared, such as the model's name.
+
+        Raises:
+            BadInputError: its ``recipe.json`` is unreadable, or another recipe has the same eight digits.
         """
         path = f"{FEATURES}/{recipe.view}/{_RECIPE_FILE}"
         if not self.files.exists(path):
@@ -176,7 +179,13 @@ class Store:
                 "provenance": dict(provenance or {}),
             }
             self.files.write(path, (json.dumps(data, indent=2, sort_keys=True) + "\n").encode())
-        return self.table(recipe.view)
+        table = self.table(recipe.view)
+        if table.recipe.fingerprint != recipe.fingerprint:
+            raise BadInputError(
+                f"two recipes share the name {recipe.view}: {table.recipe.fingerprint} is stored, "
+                f"{recipe.fingerprint} is wanted; change a setting of the wanted one"
+            )
+        return table
 
     def close_table(self, view: str) -> None:
         """Forget what was read of a view, after it was dropped."""
@@ -250,6 +259,6 @@ class Store:
             raise UnknownNameError("view", view, self.views()) from None
         except (ValueError, KeyError, TypeError) as error:
             raise BadInputError(f"{self.files.url(path)} is unreadable: {error}") from error
-        if recipe.view != view:
-            raise BadInputError(f"{self.files.url(path)} describes {recipe.view}, not {view}")
+        if recipe.view != view or recipe.fingerprint != data.get("fingerprint"):
+            raise BadInputError(f"{self.files.url(path)} describes {recipe.fingerprint}, not {view}")
         return recipe
