@@ -42,7 +42,8 @@ class Selection:
         Raises:
             UnknownNameError: a name that no row of the manifest has; the splits' own names may have no rows.
         """
-        chosen = pl.lit(True)
+        # A column, not a literal: a literal has one row whatever the manifest has.
+        chosen = pl.col("utterance_id").is_not_null()
         for field, column in _COLUMNS.items():
             names = getattr(self, field)
             if isinstance(names, str):  # ("train") is a string; its letters are nobody's splits
