@@ -16,15 +16,15 @@ __version__ = "0.1.0"
 
 _EPILOG = """[bold]Quick start[/bold]
 
-[cyan]affectstore demo[/cyan]  the whole way on a few built-in utterances, in seconds
+[cyan]affectstore demo[/cyan]: the whole way on a small made-up corpus.
 
-[cyan]export AFFECTSTORE_ROOT=~/affect && affectstore init[/cyan]
+[cyan]export AFFECTSTORE_ROOT=~/affect; affectstore init[/cyan]
 
-[cyan]affectstore ingest meld /data/MELD.Raw[/cyan]  one manifest row per utterance
+[cyan]affectstore ingest meld /data/MELD --media /data/MELD.Raw[/cyan]: one manifest row per utterance.
 
-[cyan]affectstore extract --profile wheels[/cyan]  only what is missing; stop and rerun as you like
+[cyan]affectstore extract --profile wheels[/cyan]: what is missing, no more; stop it and run it again as you like.
 
-[cyan]affectstore status[/cyan]  coverage and faults; then [cyan]affectstore train[/cyan]
+[cyan]affectstore train --slots text,speaker --corpus meld[/cyan]: from what is stored.
 """
 
 # Packages that computing, serving or learning needs, and the extra that installs each.
