@@ -4,14 +4,16 @@
 describe a part of the store: without a root, without a store there, or with a table whose recipe can't be read.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
-from feature_repo.errors import BadInputError, StoreFormatError
+from feature_repo.errors import BadInputError, StoreFormatError, StoreWriteError
 from feature_repo.feast_objects import FeastObjects, feast_objects, service_views
 from feature_repo.feast_store import open_feast
 from feature_repo.feature_table import FEATURES
 from feature_repo.part import is_part
+from feature_repo.registry import note_registered
 from feature_repo.store import ROOT_VARIABLE, Store, open_store
 
 
@@ -29,7 +31,10 @@ def load_definitions() -> FeastObjects:
         )
     store = open_store()
     _check_whole(store)
-    return feast_objects(store, service_views(open_feast(store).list_feature_services()))
+    found = feast_objects(store, service_views(open_feast(store).list_feature_services()))
+    with contextlib.suppress(StoreWriteError):  # whoever may only read may still look at a plan
+        note_registered(store, found)
+    return found
 
 
 def _check_whole(store: Store) -> None:

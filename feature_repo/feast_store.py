@@ -43,6 +43,16 @@ def open_feast(store: Store) -> FeatureStore:
         return FeatureStore(config=config)
 
 
+def is_in_sqlite(feast: FeatureStore) -> bool:
+    """Whether the online store is an SQLite file."""
+    return bool(feast.config.online_store.type == "sqlite")
+
+
+def online_path(feast: FeatureStore) -> Path:
+    """The online store's SQLite file."""
+    return Path(feast.config.repo_path or ".", feast.config.online_store.path)
+
+
 def _configuration(store: Store) -> dict[str, object]:
     import yaml
 

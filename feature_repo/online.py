@@ -7,15 +7,15 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.feast_objects import make_readable, service_views
-from feature_repo.feast_store import open_feast
+from feature_repo.feast_objects import VIEW_TAG, make_readable, service_views
+from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
+from feature_repo.online_file import erase_rows
 from feature_repo.part import superseded_by
 
 if TYPE_CHECKING:
@@ -83,10 +83,22 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     newest = max(history["created_timestamp"], default=now)
     loaded = table.index().filter(pl.col("created_timestamp") >= earliest).height
     if loaded or first:
-        with _quiet():
-            feast.materialize(earliest, max(now, newest) + timedelta(seconds=1), feature_views=[view])
+        _load_range(feast, table, earliest, max(now, newest) + timedelta(seconds=1))
     save_loaded_parts(store, view, known | parts)
     return loaded
+
+
+def _load_range(feast: FeatureStore, table: FeatureTable, start: datetime, end: datetime) -> None:
+    listed = set(table.all_parts())
+    for last in (False, True):
+        try:
+            with _quiet():
+                feast.materialize(start, end, feature_views=[table.view])
+            return
+        except Exception as error:  # DuckDB's, SQLite's or a driver's
+            if last or listed.issubset(table.all_parts()):
+                raise BadInputError(f"Feast could not load {table.view}: {error}") from error
+            # gc removed a part between DuckDB's listing and its reading: it lists again, once.
 
 
 def _repeats(table: FeatureTable, name: str, known: frozenset[str]) -> bool:
@@ -139,43 +151,33 @@ def lookup(
 def erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
     """Take these utterances' values out of the online store, of all views.
 
-    In SQLite the rows are deleted and their bytes overwritten; elsewhere the values are overwritten with nulls.
+    From SQLite's file they are gone, with what stood there before them; elsewhere they are overwritten with nulls.
+
+    Raises:
+        StoreWriteError: another process held SQLite's file too long.
     """
     feast = open_feast(store)
-    with store.files.lock("materialize"):
-        for view in feast.list_feature_views():
-            if view.materialization_intervals and not _is_lost(feast):
-                _erase(feast, view.name, utterance_ids)
-
-
-def _erase(feast: FeatureStore, view: str, utterance_ids: Sequence[str]) -> None:
     from feast.infra.key_encoding_utils import serialize_entity_key
-    from feast.infra.online_stores.helpers import compute_table_id
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
-    described = feast.get_feature_view(view)
     keys = [
         EntityKey(join_keys=["utterance_id"], entity_values=[Value(string_val=name)])
         for name in utterance_ids
     ]
-    online = feast.provider.online_store
-    if not _is_sqlite(feast):
+    with store.files.lock("materialize"):
+        if is_in_sqlite(feast):
+            version = feast.config.entity_key_serialization_version
+            serialised = [serialize_entity_key(key, entity_key_serialization_version=version) for key in keys]
+            if not _is_lost(feast):
+                erase_rows(online_path(feast), serialised)
+            return
         now = datetime.now(UTC)
-        nulls = {feature.name: Value() for feature in described.features}
-        online.online_write_batch(feast.config, described, [(key, nulls, now, now) for key in keys], None)
-        return
-    version = feast.config.entity_key_serialization_version
-    table = compute_table_id(
-        feast.project, described, feast.config.registry.enable_online_feature_view_versioning
-    )
-    connection = online._get_conn(feast.config)
-    connection.execute("PRAGMA secure_delete = ON")  # else the numbers stay in the file's free pages
-    with connection:
-        connection.executemany(
-            f'DELETE FROM "{table}" WHERE entity_key = ?',
-            [(serialize_entity_key(key, entity_key_serialization_version=version),) for key in keys],
-        )
+        for view in feast.list_feature_views():
+            if view.online and VIEW_TAG in view.tags:
+                nulls = {feature.name: Value() for feature in view.features}
+                data: list[Any] = [(key, nulls, now, now) for key in keys]
+                feast.provider.online_store.online_write_batch(feast.config, view, data, None)
 
 
 def _pooled_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:
@@ -203,13 +205,9 @@ def _asked(store: Store, feast: FeatureStore, slots: Sequence[str], profile: str
         return {store.recipe(view).slot: view for view in services[slots[0]]}
 
 
-def _is_sqlite(feast: FeatureStore) -> bool:
-    return bool(feast.config.online_store.type == "sqlite")
-
-
 def _is_lost(feast: FeatureStore) -> bool:
-    """Whether the online store's file is gone, of which Feast's registry knows nothing."""
-    return _is_sqlite(feast) and not Path(feast.config.online_store.path).exists()
+    """Whether SQLite's online store is gone, of which Feast's registry knows nothing."""
+    return is_in_sqlite(feast) and not online_path(feast).exists()
 
 
 @contextlib.contextmanager

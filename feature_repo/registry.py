@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import StoreWriteError
 from feature_repo.feast_objects import SERVICE_TAG, VIEW_TAG, FeastObjects, feast_objects, service_views
-from feature_repo.feast_store import open_feast
+from feature_repo.feast_store import FEAST, is_in_sqlite, online_path, open_feast
+from feature_repo.loaded_parts import remove_all_but
+from feature_repo.online_file import drop_tables_but
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
 
     from feature_repo.store import Store
 
+_NOTE = f"{FEAST}/registered.json"
 _TRIES = 5
 _PAUSE_S = 0.5
 
@@ -41,8 +45,8 @@ def register(store: Store) -> RegisterReport:
     """Make Feast know every view of the store and every service that its profiles call for.
 
     Views whose table is gone are deleted, with their online values and the services that read them; what others put
-    into the registry stays. Several processes may register at once: on a local disk they take turns, and wherever the registry is, what was written is read back
-    and written again when another process, such as ``feast apply``, has undone it.
+    into the registry stays. Several processes may register at once: on a local disk they take turns, and wherever the
+    registry is, what was written is read back, and written again when another process has undone it.
 
     Raises:
         BadInputError: a recipe is unreadable; nothing is changed then.
@@ -57,7 +61,11 @@ def register(store: Store) -> RegisterReport:
             wanted = feast_objects(store, service_views(feast.list_feature_services()))
             difference = _difference(feast, wanted)
             if not difference:
-                _remove_leftovers(store, wanted)
+                note_registered(store, wanted)
+                remove_all_but(store, wanted.views)
+                if deleted and is_in_sqlite(feast) and online_path(feast).exists():
+                    kept = [view.name for view in feast.list_feature_views()]
+                    drop_tables_but(online_path(feast), feast.project, kept)
                 services = service_views(wanted.services.values())
                 return RegisterReport(
                     tuple(sorted(wanted.views)), services, tuple(sorted(added)), tuple(sorted(deleted))
@@ -133,7 +141,11 @@ def _apply(feast: FeatureStore, wanted: FeastObjects, difference: _Difference) -
     feast.apply(objects, objects_to_delete=[*gone, *sources], partial=False)
 
 
-def _remove_leftovers(store: Store, wanted: FeastObjects) -> None:
-    from feature_repo.loaded_parts import remove_all_but
+def note_registered(store: Store, wanted: FeastObjects) -> None:
+    """Tell in the store that Feast knows it: what is dropped or forgotten here must leave Feast as well.
 
-    remove_all_but(store, wanted.views)
+    The registry itself may be a database elsewhere.
+    """
+    noted = json.dumps({"views": sorted(wanted.views)}).encode()
+    if not store.files.exists(_NOTE) or store.files.read(_NOTE) != noted:
+        store.files.write(_NOTE, noted)

@@ -1,12 +1,14 @@
 """Plain Feast commands in ``feature_repo/``, as a user types them, on a store whose numbers are known."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +21,9 @@ import pytest
 
 from feature_repo.feast_store import open_feast
 from feature_repo.online import materialize
+from feature_repo.recipe import Recipe
 from feature_repo.store import Store
-from tests.feature_repo.planted import NOTHING, SPEAKER, TEXT, make_store, planted, write
+from tests.feature_repo.planted import EVERY, NOTHING, SPEAKER, TEXT, make_store, planted, write
 
 ROOT = Path(__file__).parents[2]
 FEAST = Path(sys.executable).parent / "feast"
@@ -39,7 +42,13 @@ def store(tmp_path_factory) -> Store:
 
 def environment(root: str | None, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "AFFECTSTORE_ROOT"}
-    return {**kept, "PYTHONPATH": str(ROOT), **({"AFFECTSTORE_ROOT": root} if root else {}), **more}
+    paths = filter(None, [os.environ.get("PYTHONPATH")])
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *paths]),
+        **({"AFFECTSTORE_ROOT": root} if root else {}),
+        **more,
+    }
 
 
 def feast(root: str | None, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -92,7 +101,20 @@ def test_what_plain_feast_loads_a_plain_server_answers_over_http(store):
     assert done.returncode == 0, done.stderr
 
 
-def expected(recipe: object, text: str | None) -> list[float] | None:
+@pytest.mark.skipif(
+    importlib.util.find_spec("grpc_health") is None, reason="`feast ui` wants grpcio-health-checking"
+)
+def test_the_ui_shows_the_views_with_their_recipes(store):
+    with server(store.root, "ui", "/projects-list.json") as url:
+        with urllib.request.urlopen(f"{url}/", timeout=30) as page:
+            assert b"<html" in page.read()
+        with urllib.request.urlopen(f"{url}/api/v1/feature_views?project=affectstore", timeout=30) as answer:
+            views = json.load(answer)["featureViews"]
+    fingerprints = {view["spec"]["name"]: view["spec"]["tags"]["fingerprint"] for view in views}
+    assert fingerprints == {recipe.view: recipe.fingerprint for recipe in EVERY}
+
+
+def expected(recipe: Recipe, text: str | None) -> list[float] | None:
     return None if text in (None, NOTHING) else planted(recipe, text).tolist()
 
 
@@ -104,47 +126,46 @@ def answered(url: str, service: str) -> dict[str, list[list[float] | None]]:
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         answer = json.load(response)
-    features = {}
-    for name, column in zip(answer["metadata"]["feature_names"], answer["results"], strict=True):
-        values = [
-            value["float_list_val"]["val"] if isinstance(value, dict) and value else value
-            for value in column["values"]
-        ]
-        features[name] = values
+    columns = [column["values"] for column in answer["results"]]
+    features = dict(zip(answer["metadata"]["feature_names"], columns, strict=True))
     assert features.pop("utterance_id") == IDS
+    # JSON numbers are doubles; these were float32.
     return {
-        name: [None if not value else np.array(value, np.float32).tolist() for value in values]
+        name: [None if value is None else np.array(value, np.float32).tolist() for value in values]
         for name, values in features.items()
     }
 
 
 @contextlib.contextmanager
-def server(root: str) -> Iterator[str]:
-    """``feast serve`` on a free port of the loopback interface."""
+def server(root: str, command: str = "serve", probed: str = "/health") -> Iterator[str]:
+    """A Feast server on a free port of the loopback interface, once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [FEAST, "serve", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"],
-        cwd=ROOT / "feature_repo",
-        env=environment(root),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # the server has workers: all of them are ended
-    )
-    try:
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(tempfile.TemporaryFile())  # not a pipe: a full one would stop the server
+        process = subprocess.Popen(
+            [FEAST, command, "--host", "127.0.0.1", "--port", str(port)],
+            cwd=ROOT / "feature_repo",
+            env=environment(root),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # the server has workers: all of them are ended
+        )
+        stack.callback(process.wait)
+        stack.callback(kill_group, process.pid)
         url = f"http://127.0.0.1:{port}"
         for _ in range(120):
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError),
-                urllib.request.urlopen(f"{url}/health"),
+                urllib.request.urlopen(f"{url}{probed}"),
             ):
                 break
-            assert process.poll() is None, process.communicate()[0]
+            assert process.poll() is None, log.seek(0) or log.read().decode()
             time.sleep(0.5)
         yield url
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+
+
+def kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)

@@ -170,20 +170,25 @@ def test_erased_values_are_in_no_byte_of_the_online_store_and_do_not_come_back(s
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
 
 
-def test_a_forgotten_utterance_leaves_the_online_store_for_good(store):
+@pytest.mark.parametrize("registry", ["there", "lost"])
+def test_a_forgotten_utterance_leaves_the_online_store_for_good(store, registry):
     materialize(store)
+    write(store, {**TEXTS, "c/1": "hello again"})  # the first value was replaced, not erased
+    materialize(store)
+    if registry == "lost":
+        Path(store.root, "feast", "registry.db").unlink()
     forget(store, ["c/1"])
-    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+    secrets = [planted(recipe, text).tobytes() for recipe in POOLED for text in ("hello", "hello again")]
+    files = [path for path in Path(store.root).rglob("*") if path.is_file()]
+    assert not [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
     materialize(store)
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
-    secret = planted(TEXT, "hello").astype("<f4").tobytes()
-    assert not any(secret in path.read_bytes() for path in Path(store.root).rglob("*") if path.is_file())
 
 
 def test_other_online_stores_are_overwritten_with_nulls(store, monkeypatch):
     materialize(store)
     # Erasure may use nothing but Feast's own interface then.
-    monkeypatch.setattr("feature_repo.online._is_sqlite", lambda feast: False)
+    monkeypatch.setattr("feature_repo.online.is_in_sqlite", lambda feast: False)
     erase_online(store, ["c/1"])
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
 

@@ -16,7 +16,7 @@ from feature_repo.online import materialize
 from feature_repo.registry import register
 from feature_repo.services import immutable_name
 from feature_repo.store import Store, init_store
-from tests.feature_repo.planted import EVERY, OTHER_TEXT, SPEAKER, STEPS, TEXT, make_store, write
+from tests.feature_repo.planted import EVERY, OTHER_TEXT, SPEAKER, STEPS, TEXT, make_store, planted, write
 
 TEXTS = {"c/1": "hello", "c/2": "good bye"}
 BOTH = immutable_name({"text": TEXT.view, "speaker": SPEAKER.view})
@@ -99,6 +99,7 @@ def test_a_dropped_view_leaves_registry_services_and_online_store_and_the_others
     tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     assert f"affectstore_{SPEAKER.view}" in tables
     assert f"affectstore_{TEXT.view}" not in tables
+    assert planted(TEXT, "hello").tobytes() not in Path(store.root, "feast", "online.db").read_bytes()
     assert {source.name for source in open_feast(store).list_data_sources()} == {SPEAKER.view, STEPS.view}
     for view in (SPEAKER.view, STEPS.view):
         drop_view(store, view)
@@ -208,6 +209,8 @@ def test_an_object_store_needs_a_configuration_that_names_its_databases(tmp_path
     (view,) = open_feast(store).list_feature_views()
     assert view.batch_source.path == store.files.url(f"features/{TEXT.view}")
     assert view.batch_source.path.startswith("memory://")
+    drop_view(store, TEXT.view)
+    assert registered_views(store) == []
     copy.write_text("- not a mapping")
     with pytest.raises(BadInputError, match="not a mapping"):
         register(store)
