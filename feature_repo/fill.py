@@ -182,19 +182,17 @@ def fill(
         on_plan(plans)
     report = FillReport()
     writers: dict[str, _ViewWriter] = {}
-    for recipe in recipes:
-        view = recipe.view
-        table = store.ensure_table(recipe, told.get(view))
+    for view, todo in plans.items():
+        table = store.ensure_table(todo.recipe, told.get(view))
         for _ in range(_ATTEMPTS):
-            todo = plans[view]
             try:
                 table.copy_forward(todo.copy, told.get(view))
                 break
-            except (
-                FileNotFoundError
-            ) as error:  # gc took a part, or one was damaged and its rows are missing now
+            except FileNotFoundError as error:
+                # A part that gc took, or a damaged one, whose rows are missing now.
                 unread = error
-                plans |= plan(store, [recipe], corpora=corpora, ids=ids, retry_faults=retry_faults)
+                again = plan(store, [todo.recipe], corpora=corpora, ids=ids, retry_faults=retry_faults)
+                todo = plans[view] = again[view]
         else:
             raise unread
         table.bury(todo.bury)
