@@ -77,7 +77,7 @@ def embed(
         for start in range(0, len(ids), _ROWS_AT_ONCE):
             chunk = ids[start : start + _ROWS_AT_ONCE]
             pulled = store.pull(views, ids=chunk)
-            features = np.concatenate([np.asarray(pulled.features[view]) for view in views], axis=1)
+            features = np.concatenate(list(pulled.pooled.values()), axis=1)
             hidden = hidden_layer(run, features, device)
             done = set(pulled.ids)
             for utterance_id, vector in zip(pulled.ids, hidden, strict=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feature_repo.console import Table, console
+from feature_repo.training_set import Coverage
 from trainers.run import Run
 
 if TYPE_CHECKING:
@@ -20,11 +22,11 @@ def coverage_table(done: Trained) -> None:
     table = Table(title="What was pulled")
     table.add_column("slot")
     table.add_column("view")
-    for name in ("asked", "present", "nothing", "stale", "missing", "faulted"):
+    states = [item.name for item in dataclasses.fields(Coverage)]
+    for name in states:
         table.add_column(name, justify="right")
-    first = done.runs[0].record
-    for slot, counts in first["coverage"].items():
-        table.add_row(slot, data.views[slot], *(str(counts[name]) for name in list(counts)))
+    for slot, told in data.coverage.items():
+        table.add_row(slot, data.views[slot], *(str(getattr(told, name)) for name in states))
     console.print(table)
     for reason, count in done.plan.left_out.items():
         console.print(f"{count} of {len(data.ids)} rows left out: {reason}", style="yellow")

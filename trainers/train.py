@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from feature_repo.errors import BadInputError
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.selection import Selection
 from trainers.config import AdapterConfig, described, values
 from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores, score
@@ -23,8 +24,8 @@ from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, w
 from trainers.training_loop import Epoch, fit, forward, seeded
 
 if TYPE_CHECKING:
-    from feature_repo.pull import TrainingSet
     from feature_repo.store import Store
+    from feature_repo.training_set import TrainingSet
 
 TRAINER = "mlp"
 
@@ -111,17 +112,14 @@ def train(
         BadInputError: a sequence view, a slot named twice, or rows that the protocol can't split.
         LeakageError: a view was learned from rows that would be selected or scored on.
     """
-    from feature_repo.pull import Selection  # reads through the mirror; nothing else here does
-
     progress = progress or Progress()
     if not slots or len(set(slots)) != len(slots):
         raise BadInputError(f"slots {', '.join(slots) or '(none)'}: name one or more, each once")
     training_set = store.pull(
         slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile
     )
-    for slot in slots:
-        if not isinstance(training_set.features[slot], np.ndarray):
-            raise BadInputError(f"slot {slot!r} is a sequence; the MLP adapter takes pooled views")
+    for slot in training_set.steps:
+        raise BadInputError(f"slot {slot!r} is a sequence; the MLP adapter takes pooled views")
     plan = plan_splits(
         protocol,
         training_set.manifest,
@@ -130,12 +128,10 @@ def train(
         validation_share=config.validation_share,
     )
     splits = _chosen(plan, only_folds)
-    runs_above = upstream_runs(store, [training_set.views[slot] for slot in slots])
+    runs_above = upstream_runs(store, list(training_set.views.values()))
     for split in splits:
         check_lineage(runs_above, parts_of(training_set, split), by_speaker=plan.by_speaker)
-    job = _Job(
-        store, training_set, tuple(slots), config, plan, labels, [run.key for run in runs_above], device
-    )
+    job = _Job(store, training_set, config, plan, labels, [run.key for run in runs_above], device)
     runs, trained = [], 0
     for seed in seeds:
         for split in splits:
@@ -153,10 +149,11 @@ def train(
 
 def parts_of(training_set: TrainingSet, split: Split) -> pl.DataFrame:
     """A fold's rows: ``utterance_id, speaker_id, part``."""
-    return pl.concat(
+    frames: list[pl.DataFrame] = [
         training_set.manifest[rows.tolist()].select("utterance_id", "speaker_id", part=pl.lit(part))
         for part, rows in split.parts().items()
-    )
+    ]
+    return pl.concat(frames)
 
 
 @dataclass
@@ -165,7 +162,6 @@ class _Job:
 
     store: Store
     training_set: TrainingSet
-    slots: tuple[str, ...]
     config: AdapterConfig
     plan: Plan
     labels: str
@@ -173,13 +169,13 @@ class _Job:
     device: str
 
     def __post_init__(self) -> None:
-        data = self.training_set
-        self.widths = [int(data.features[slot].shape[1]) for slot in self.slots]
-        features = np.concatenate([data.features[slot] for slot in self.slots], axis=1, dtype=np.float32)
+        # In the order that the caller asked for, which is the order of the model's inputs.
+        pooled = self.training_set.pooled
+        self.widths = [value.shape[1] for value in pooled.values()]
+        features = np.concatenate(list(pooled.values()), axis=1)
         self.inputs = torch.from_numpy(features).to(self.device)
-        self.targets = torch.from_numpy(np.asarray(data.labels, np.int64)).to(self.device)
-        self.snapshot = data.digest()
-        self.fingerprints = [self.store.recipe(data.views[slot]).fingerprint for slot in self.slots]
+        self.targets = torch.from_numpy(self.training_set.labels).to(self.device)
+        self.snapshot = self.training_set.snapshot()
 
     def identity(self, split: Split, seed: int) -> dict[str, Any]:
         """Everything that decides the run's numbers."""
@@ -191,7 +187,7 @@ class _Job:
             "fold": split.fold,
             "seed": seed,
             "labels": self.labels,
-            "views": self.fingerprints,
+            "views": list(self.training_set.fingerprints.values()),
             "snapshot": self.snapshot,
         }
 
@@ -231,9 +227,9 @@ class _Job:
             **{name: value for name, value in identity.items() if name not in ("settings", "views")},
             "code_version": CODE_VERSION,
             "training_ids": ids_digest(parts.filter(pl.col("part") == "train")["utterance_id"]),
-            "slots": list(self.slots),
-            "views": {slot: data.views[slot] for slot in self.slots},
-            "fingerprints": dict(zip(self.slots, self.fingerprints, strict=True)),
+            "slots": list(data.views),
+            "views": dict(data.views),
+            "fingerprints": dict(data.fingerprints),
             "upstream": self.upstream,
             "width": sum(self.widths),
             "hidden": list(self.config.hidden),
@@ -241,7 +237,7 @@ class _Job:
             "classes": list(data.classes),
             "rows": {part: len(rows) for part, rows in split.parts().items()},
             "left_out": self.plan.left_out,
-            "coverage": {slot: _counts(data.coverage[slot]) for slot in self.slots},
+            "coverage": {slot: asdict(told) for slot, told in data.coverage.items()},
             "scores": {part: told.summary() for part, told in scores.items()},
             "per_class": scores["test"].per_class(),
             "confusion": scores["test"].confusion.tolist(),
@@ -278,17 +274,10 @@ def build_adapter(width: int, classes: int, config: AdapterConfig) -> MLPAdapter
 
 
 def _chosen(plan: Plan, only: Sequence[int]) -> Sequence[Split]:
-    from feature_repo.errors import UnknownNameError
-
     for fold in only:
         if not 0 <= fold < len(plan.splits):
             raise UnknownNameError("fold", str(fold), [str(split.fold) for split in plan.splits])
     return [split for split in plan.splits if not only or split.fold in only]
-
-
-def _counts(coverage: object) -> dict[str, int]:
-    names = ("asked", "present", "nothing", "stale", "missing", "faulted")
-    return {name: int(getattr(coverage, name)) for name in names}
 
 
 def _predictions(data: TrainingSet, split: Split, shares: Any) -> pl.DataFrame:
