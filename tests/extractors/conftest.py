@@ -61,8 +61,12 @@ def tiny_wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = WavLMForXVector(config)
     rng = np.random.default_rng(7)
     with torch.no_grad():
-        for parameter in model.parameters():
-            values = 0.15 * rng.standard_normal(tuple(parameter.shape))
+        for name, parameter in model.named_parameters():
+            values = rng.standard_normal(tuple(parameter.shape))
+            if parameter.ndim > 1:
+                values *= (len(values) / values.size) ** 0.5  # keeps the scale from layer to layer
+            else:
+                values = 0.05 * values + ("norm" in name and name.endswith("weight"))
             parameter.copy_(torch.from_numpy(np.asarray(values, np.float32)))
     folder = tmp_path_factory.mktemp("wavlm") / "tiny"
     model.save_pretrained(folder)
@@ -82,10 +86,18 @@ def wav_bytes(
         code, width, data = 3, 4, frames.astype("<f4").tobytes()
     channels = frames.shape[1]
     size = len(data) if data_size is None else data_size
-    header = struct.pack("<HHIIHH", code, channels, rate, rate * channels * width, channels * width, 8 * width)
+    header = struct.pack(
+        "<HHIIHH", code, channels, rate, rate * channels * width, channels * width, 8 * width
+    )
     return (
-        b"RIFF" + struct.pack("<I", min(36 + size, 0xFFFFFFFF)) + b"WAVEfmt " + struct.pack("<I", 16) + header + b"data"
-        + struct.pack("<I", size) + data
+        b"RIFF"
+        + struct.pack("<I", min(36 + size, 0xFFFFFFFF))
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + header
+        + b"data"
+        + struct.pack("<I", size)
+        + data
     )
 
 

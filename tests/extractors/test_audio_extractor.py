@@ -37,7 +37,10 @@ def test_marked_silence_is_a_nothing_with_its_reason(voice):
 
 
 def test_media_that_give_no_sound_follow_the_policy_but_a_missing_file_is_a_fault():
-    mute, gone = NoAudioTrack("a.mp4: has no audio track").fault(), MissingMedia("b.mp4: no such file").fault()
+    mute, gone = (
+        NoAudioTrack("a.mp4: has no audio track").fault(),
+        MissingMedia("b.mp4: no such file").fault(),
+    )
     assert mfcc().without_media(mute) is mute
     told = mfcc(unusable="silence")
     assert told.without_media(mute) == {"speech": Features(None, "silence: a.mp4: has no audio track")}

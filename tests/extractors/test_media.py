@@ -68,11 +68,15 @@ def test_resampling_keeps_a_tone_in_place_and_at_its_level(write_wav, rate):
 def test_eight_bit_and_float_files_have_the_same_scale(write_wav):
     samples = tone(440, 0.25)
     for kind, tolerance in (("uint8", 0.01), ("float32", 1e-7)):
-        np.testing.assert_allclose(decode_audio(write_wav(samples, kind=kind)).samples, samples, atol=tolerance)
+        np.testing.assert_allclose(
+            decode_audio(write_wav(samples, kind=kind)).samples, samples, atol=tolerance
+        )
 
 
 def test_of_six_channels_the_centre_is_taken_before_any_downmix(write_wav):
-    channels = np.stack([tone(300 + 200 * index, 1.0, peak=0.1 if index == 2 else 0.9) for index in range(6)], 1)
+    channels = np.stack(
+        [tone(300 + 200 * index, 1.0, peak=0.1 if index == 2 else 0.9) for index in range(6)], 1
+    )
     sound = decode_audio(write_wav(channels)).samples
     np.testing.assert_allclose(sound, channels[:, 2], atol=1e-4)
 
@@ -231,5 +235,3 @@ def test_real_clips(samples: Path):
     with av.open(str(clips / "single_face.mp4")) as container:
         assert len(sound.samples) / RATE == pytest.approx(float(container.duration) / 1e6, abs=0.1)
     assert not is_silent(sound.samples)
-
-

@@ -15,7 +15,14 @@ from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import Recipe
 from tests.extractors.conftest import MINILM
 
-TEXTS = ["I am so happy today!", "No.", "", "Oh my God, he's lost it 🙂. He's totally lost it, all of it.", "   ", "What?"]
+TEXTS = [
+    "I am so happy today!",
+    "No.",
+    "",
+    "Oh my God, he's lost it 🙂. He's totally lost it, all of it.",
+    "   ",
+    "What?",
+]
 
 
 def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
@@ -94,7 +101,9 @@ def test_a_batch_of_many_equals_batches_of_one(extractor, request):
 
 def test_different_inputs_give_different_outputs(extractor, request):
     extractor.load("cpu")
-    outcomes = [each for each in extractor.extract(items_for(extractor, request)) if isinstance(each, Mapping)]
+    outcomes = [
+        each for each in extractor.extract(items_for(extractor, request)) if isinstance(each, Mapping)
+    ]
     for output in extractor.recipes():
         values = [each[output].value for each in outcomes if each[output].value is not None]
         assert len({value.tobytes() for value in values}) == len(values) > 1

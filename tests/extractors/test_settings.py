@@ -26,7 +26,9 @@ def test_texts_become_the_fields_types():
 
 
 def test_an_unknown_setting_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match=r"unknown setting of extractor example 'deep'; allowed: .*depth"):
+    with pytest.raises(
+        UnknownNameError, match=r"unknown setting of extractor example 'deep'; allowed: .*depth"
+    ):
         parse_settings(Example, {"deep": "1"}, "example")
 
 

@@ -21,7 +21,9 @@ def folder(tmp_path: Path) -> Path:
     (place / "1_Dense").mkdir(parents=True)
     (place / "config.json").write_text("{}")
     (place / "tokenizer.json").write_text("{}")
-    (place / "modules.json").write_text(json.dumps([{"path": ""}, {"path": "1_Dense"}, {"path": "2_Normalize"}]))
+    (place / "modules.json").write_text(
+        json.dumps([{"path": ""}, {"path": "1_Dense"}, {"path": "2_Normalize"}])
+    )
     (place / "model.safetensors").write_bytes(b"weights")
     (place / "1_Dense" / "model.safetensors").write_bytes(b"dense weights")
     return place
@@ -51,7 +53,9 @@ def test_the_same_weights_in_a_folder_and_in_the_hub_cache_agree(folder, tmp_pat
     assert weights_digest(found) == weights_digest(folder)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "1_Dense/model.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "config.json", "tokenizer.json", "1_Dense/model.safetensors"]
+)
 def test_each_file_that_the_output_depends_on_is_noticed(folder, name):
     before = weights_digest(folder)
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
