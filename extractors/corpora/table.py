@@ -109,16 +109,14 @@ def _mapping(table: TableFile, asked: Mapping[str, str]) -> dict[str, str]:
 def _column(table: TableFile, target: str, source: str) -> list[Any]:
     """The source column's values as the target's type: text stripped (but for ``text``), numbers parsed."""
     series = table.frame[source]
-    if series.dtype.is_nested():
-        raise BadInputError(
-            f"{table.path}: column {source!r} holds {series.dtype}, {target} wants plain values"
-        )
     blank_is_null = table.blank_is_null and target != "text"
     number = _NUMBERS.get(MANIFEST_SCHEMA[target])
     values: list[Any] = []
     for row, value in enumerate(series):
         if value is None or (isinstance(value, str) and not value.strip() and (blank_is_null or number)):
             values.append(None)
+        elif isinstance(value, list | dict | pl.Series):
+            raise BadInputError(f"{table.where(row)}: {source} holds several values; {target} wants one")
         elif number is None:
             values.append(str(value) if target == "text" else str(value).strip())
         else:

@@ -69,8 +69,9 @@ def _json_lines(path: Path, encoding: str) -> TableFile:
         rows.append(row)
         lines.append(number)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    frame = pl.DataFrame({name: pl.Series(values, strict=False) for name, values in columns.items()})
+    # As Python values: one column may hold numbers here and text there.
+    columns = {name: pl.Series([row.get(name) for row in rows], dtype=pl.Object) for name in names}
+    frame = pl.DataFrame(columns)
     return TableFile(path, frame, lambda row: f"{path}: line {lines[row]}", blank_is_null=False)
 
 
