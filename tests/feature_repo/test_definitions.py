@@ -11,7 +11,7 @@ from feature_repo.errors import BadInputError, StoreFormatError
 from feature_repo.feast_import import import_feast
 from feature_repo.services import immutable_name
 from feature_repo.store import Store
-from tests.feature_repo.planted import EVERY, SPEAKER, TEXT, make_store, write
+from tests.feature_repo.planted_feast import EVERY, SPEAKER, TEXT, make_store, write
 
 REPOSITORY = Path(__file__).parents[2] / "feature_repo"
 TEXTS = {"c/1": "hello"}

@@ -23,7 +23,7 @@ from feature_repo.feast_store import open_feast
 from feature_repo.online import materialize
 from feature_repo.recipe import Recipe
 from feature_repo.store import Store
-from tests.feature_repo.planted import EVERY, NOTHING, SPEAKER, TEXT, make_store, planted, write
+from tests.feature_repo.planted_feast import EVERY, NOTHING, SPEAKER, TEXT, make_store, planted, write
 
 ROOT = Path(__file__).parents[2]
 FEAST = Path(sys.executable).parent / "feast"

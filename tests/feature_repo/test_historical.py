@@ -8,9 +8,10 @@ import pytest
 from feature_repo.compaction import compact
 from feature_repo.errors import UnknownNameError
 from feature_repo.historical import historical
+from feature_repo.online import lookup, materialize
 from feature_repo.registry import register
 from feature_repo.store import Store
-from tests.feature_repo.planted import NOTHING, SPEAKER, STEPS, TEXT, WIDTH, make_store, planted, write
+from tests.feature_repo.planted_feast import NOTHING, SPEAKER, STEPS, TEXT, WIDTH, make_store, planted, write
 
 TEXTS = {f"c/{number}": f"text {number}" for number in range(50)} | {"c/nothing": NOTHING}
 
@@ -36,6 +37,17 @@ def test_history_is_the_tables_content_in_the_order_that_was_asked_for(store):
         assert found["speaker"][place].to_list() == planted(SPEAKER, text).tolist()
         steps = np.frombuffer(found["text_steps"][place], "<f2").reshape(found["text_n"][place], WIDTH)
         np.testing.assert_array_equal(steps, planted(STEPS, text))
+
+
+def test_pull_history_and_the_online_store_answer_alike(store):
+    ids = [name for name in reversed(TEXTS) if name != "c/nothing"]
+    pulled = store.pull(["text", "speaker"], ids=ids, join="outer")
+    assert pulled.ids == ids
+    materialize(store)
+    history = historical(store, ["text", "speaker"], ids)
+    assert history.equals(lookup(store, ["text", "speaker"], ids))
+    for slot in ("text", "speaker"):
+        np.testing.assert_array_equal(pulled.features[slot], np.array(history[slot].to_list(), np.float32))
 
 
 def test_neither_older_rows_nor_merged_parts_double_anything_and_the_past_is_still_there(store):

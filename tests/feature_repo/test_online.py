@@ -16,7 +16,7 @@ from feature_repo.online import erase_online, lookup, materialize
 from feature_repo.part import Row, rows_to_arrow
 from feature_repo.services import immutable_name
 from feature_repo.store import Store
-from tests.feature_repo.planted import NOTHING, SPEAKER, STEPS, TEXT, make_store, planted, write
+from tests.feature_repo.planted_feast import NOTHING, SPEAKER, STEPS, TEXT, make_store, planted, write
 
 TEXTS = {"c/1": "hello", "c/2": "good bye", "c/3": NOTHING}
 POOLED = [TEXT, SPEAKER]

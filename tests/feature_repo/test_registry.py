@@ -16,7 +16,16 @@ from feature_repo.online import materialize
 from feature_repo.registry import register
 from feature_repo.services import immutable_name
 from feature_repo.store import Store, init_store
-from tests.feature_repo.planted import EVERY, OTHER_TEXT, SPEAKER, STEPS, TEXT, make_store, planted, write
+from tests.feature_repo.planted_feast import (
+    EVERY,
+    OTHER_TEXT,
+    SPEAKER,
+    STEPS,
+    TEXT,
+    make_store,
+    planted,
+    write,
+)
 
 TEXTS = {"c/1": "hello", "c/2": "good bye"}
 BOTH = immutable_name({"text": TEXT.view, "speaker": SPEAKER.view})
