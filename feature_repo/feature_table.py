@@ -109,7 +109,7 @@ class FeatureTable:
         path = self.part_path(name)
         try:
             with self.files.open(path) as source:
-                footer = self._footers.get(name) or read_footer(name, source)
+                footer = self._footers.get(name) or read_footer(self.recipe, name, source)
                 return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True).read(
                     None if columns is None else list(columns), use_threads=True
                 )
@@ -121,7 +121,7 @@ class FeatureTable:
     def _read_footer(self, name: str) -> pq.FileMetaData:
         try:
             with self.files.open(self.part_path(name)) as source:
-                return read_footer(name, source)
+                return read_footer(self.recipe, name, source)
         except FileNotFoundError:
             raise
         except _UNREADABLE as error:

@@ -102,11 +102,11 @@ def newest_us(name: str) -> int:
     return int(name.split("-")[1])
 
 
-def read_footer(name: str, source: BinaryIO) -> pq.FileMetaData:
-    """The footer of a part of this name.
+def read_footer(recipe: Recipe, name: str, source: BinaryIO) -> pq.FileMetaData:
+    """The footer of the recipe's part of this name.
 
     Raises:
-        pa.ArrowInvalid: it is damaged, or not the one that the name tells of.
+        pa.ArrowInvalid: it is damaged, not the one that the name tells of, or of another table.
     """
     end = source.seek(0, io.SEEK_END)
     source.seek(max(0, end - _TAIL))
@@ -118,7 +118,10 @@ def read_footer(name: str, source: BinaryIO) -> pq.FileMetaData:
     footer = _footer_of(tail)
     if f"{zlib.crc32(footer):08x}" != name.split("-")[2][:8]:
         raise pa.ArrowInvalid("its footer is damaged or cut off")
-    return pq.read_metadata(pa.BufferReader(tail))
+    metadata = pq.read_metadata(pa.BufferReader(tail))
+    if not metadata.schema.to_arrow_schema().remove_metadata().equals(part_schema(recipe)):
+        raise pa.ArrowInvalid("its columns are not those of the table")
+    return metadata
 
 
 def _footer_length(data: bytes) -> int:
@@ -160,9 +163,7 @@ def check_part(recipe: Recipe, name: str, data: bytes) -> None:
     Raises:
         Exception: whatever the Parquet reader says of a damaged file.
     """
-    footer = read_footer(name, io.BytesIO(data))
-    if not footer.schema.to_arrow_schema().remove_metadata().equals(part_schema(recipe)):
-        raise pa.ArrowInvalid("its columns are not those of the table")
+    footer = read_footer(recipe, name, io.BytesIO(data))
     pq.ParquetFile(pa.BufferReader(data), metadata=footer, page_checksum_verification=True).read()
 
 

@@ -76,7 +76,7 @@ def test_the_schema_is_the_documented_one():
 
 def test_the_footer_tells_what_it_was_told():
     data = pooled()
-    footer = read_footer(part_name(NOW, data), io.BytesIO(data))
+    footer = read_footer(TEXT, part_name(NOW, data), io.BytesIO(data))
     assert superseded_by(footer) == ["part-1", "part-2"]
     assert provenance_of(footer) == {"lib": "1.0"}
     assert superseded_by(pq.read_metadata(io.BytesIO(data))) == ["part-1", "part-2"]
@@ -85,7 +85,7 @@ def test_the_footer_tells_what_it_was_told():
 def test_a_footer_longer_than_one_look_at_the_tail():
     olds = [f"part-{number:030d}" for number in range(5000)]
     data = encode_part(rows_to_arrow(TEXT, [Row("c/1", "k1", VECTOR)], NOW), {}, olds)
-    assert superseded_by(read_footer(part_name(NOW, data), io.BytesIO(data))) == olds
+    assert superseded_by(read_footer(TEXT, part_name(NOW, data), io.BytesIO(data))) == olds
 
 
 def test_names_are_unique_sort_by_time_and_tell_it():
@@ -107,7 +107,7 @@ def test_no_flipped_bit_gets_through(recipe, data):
         flipped[position] ^= 1 << position % 8
         try:
             check_part(recipe, name, bytes(flipped))
-            footer = read_footer(name, io.BytesIO(flipped))
+            footer = read_footer(recipe, name, io.BytesIO(flipped))
             file = pq.ParquetFile(
                 pa.BufferReader(bytes(flipped)), metadata=footer, page_checksum_verification=True
             )
