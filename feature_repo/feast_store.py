@@ -24,7 +24,7 @@ def open_feast(store: Store) -> FeatureStore:
 
     Raises:
         StoreFormatError: the store is on an object store and ``FEAST_FS_YAML_FILE_PATH`` names no configuration.
-        BadInputError: the named configuration is unreadable.
+        BadInputError: the configuration is unreadable, or the registry that it names can't be opened.
     """
     from feature_repo.feast_import import import_feast
 
@@ -40,7 +40,16 @@ def open_feast(store: Store) -> FeatureStore:
     _make_folder(store)
     # Two processes that make the registry's tables at once would both find them missing.
     with store.files.lock("feast-schema"):
-        return FeatureStore(config=config)
+        try:
+            feast = FeatureStore(config=config)
+            feast.registry.list_projects()  # opened when first asked for
+        except (
+            Exception
+        ) as error:  # SQLAlchemy's, a database driver's, or Feast's over a setting it can't use
+            raise BadInputError(
+                f"the Feast registry that {_yaml_path()} names can't be opened: {error}"
+            ) from error
+    return feast
 
 
 def is_in_sqlite(feast: FeatureStore) -> bool:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from feature_repo.feast_objects import make_readable
-from feature_repo.feast_store import open_feast
 from feature_repo.recipe import Recipe
+from feature_repo.registry import open_registered
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -29,7 +29,7 @@ def historical(
     """Features by ``get_historical_features``, as of now or of another time.
 
     Args:
-        store: the store; its views are registered.
+        store: the store; views that Feast does not know are registered first.
         slots: slots or views, pooled or sequences.
         ids: utterance ids, in the wanted order.
         profile: whose slots are meant.
@@ -52,7 +52,8 @@ def historical(
     asked = pd.DataFrame({"utterance_id": list(ids), "event_timestamp": moment, _PLACE: range(len(ids))})
     asked["event_timestamp"] = pd.to_datetime(asked["event_timestamp"], utc=True)
     columns = [(recipe.view, column) for recipe in recipes for column in _columns(recipe)]
-    job = open_feast(store).get_historical_features(asked, [f"{view}:{column}" for view, column in columns])
+    feast = open_registered(store, [recipe.view for recipe in recipes])
+    job = feast.get_historical_features(asked, [f"{view}:{column}" for view, column in columns])
     found = pl.DataFrame(pl.from_arrow(job.to_arrow())).sort(_PLACE)
     return found.select("utterance_id", *(column for _, column in columns))
 

@@ -22,7 +22,7 @@ def loaded_parts(store: Store, view: str) -> frozenset[str]:
     """Names of the view's parts that were loaded; none when nothing is known."""
     try:
         return frozenset(json.loads(store.files.read(_path(view)))["parts"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return frozenset()  # everything is loaded again, which is slow and right
 
 

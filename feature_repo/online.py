@@ -17,6 +17,7 @@ from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
 from feature_repo.online_file import erase_rows
 from feature_repo.part import superseded_by
+from feature_repo.registry import open_registered
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -53,11 +54,7 @@ def materialize(
         BadInputError: a sequence was asked for; sequences are not served online.
     """
     views = _pooled_views(store, slots, profile)
-    feast = open_feast(store)
-    if not set(views) <= {view.name for view in feast.list_feature_views()}:
-        from feature_repo.registry import register
-
-        register(store)
+    feast = open_registered(store, views)
     with store.files.lock("materialize"):
         if _is_lost(feast):
             feast.provider.online_store.update(

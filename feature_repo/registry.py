@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,14 @@ def register(store: Store) -> RegisterReport:
     raise StoreWriteError(
         f"the Feast registry of {store.root} did not keep {', '.join(sorted(added | deleted))}{problem}"
     )
+
+
+def open_registered(store: Store, views: Iterable[str]) -> FeatureStore:
+    """The Feast feature store, after registering when it does not know one of these views."""
+    feast = open_feast(store)
+    if not set(views) <= {view.name for view in feast.list_feature_views()}:
+        register(store)
+    return feast
 
 
 @dataclass(frozen=True)

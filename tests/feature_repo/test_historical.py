@@ -9,7 +9,6 @@ from feature_repo.compaction import compact
 from feature_repo.errors import UnknownNameError
 from feature_repo.historical import historical
 from feature_repo.online import lookup, materialize
-from feature_repo.registry import register
 from feature_repo.store import Store
 from tests.feature_repo.planted_feast import NOTHING, SPEAKER, STEPS, TEXT, WIDTH, make_store, planted, write
 
@@ -18,9 +17,7 @@ TEXTS = {f"c/{number}": f"text {number}" for number in range(50)} | {"c/nothing"
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    store = make_store(tmp_path_factory.mktemp("historical"), TEXTS)
-    register(store)
-    return store
+    return make_store(tmp_path_factory.mktemp("historical"), TEXTS)
 
 
 def test_history_is_the_tables_content_in_the_order_that_was_asked_for(store):

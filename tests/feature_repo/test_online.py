@@ -11,6 +11,7 @@ from feature_repo.compaction import compact, gc
 from feature_repo.content import wanted_keys
 from feature_repo.erasure import forget
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.feast_import import import_feast
 from feature_repo.feature_table import QuarantineWarning
 from feature_repo.online import erase_online, lookup, materialize
 from feature_repo.part import Row, rows_to_arrow
@@ -24,6 +25,7 @@ POOLED = [TEXT, SPEAKER]
 
 @pytest.fixture
 def store(tmp_path) -> Store:
+    import_feast()
     return make_store(tmp_path, TEXTS)
 
 
@@ -121,6 +123,34 @@ def test_a_damaged_part_goes_to_quarantine_and_the_others_are_loaded(store):
         planted(TEXT, "hello").tolist(),
         None,
     ]
+
+
+def test_a_part_that_gc_takes_while_feast_reads_is_looked_for_once_more(store, monkeypatch):
+    write(store, {**TEXTS, "c/1": "hello there"})
+    compact(store.table(TEXT.view))
+    materialize(store, ["speaker"])
+    from feast import FeatureStore
+
+    load = FeatureStore.materialize
+
+    def interrupted(feast, *arguments, **options):
+        if gc(store.table(TEXT.view), grace_s=0):
+            raise OSError("No files found that match the pattern")
+        load(feast, *arguments, **options)
+
+    monkeypatch.setattr(FeatureStore, "materialize", interrupted)
+    assert materialize(store, ["text"]).rows == {TEXT.view: 3}
+    assert lookup(store, ["text"], ["c/1"])["text"].to_list() == expected(["hello there"])["text"]
+
+
+def test_what_feast_can_not_load_is_told_and_loaded_the_next_time(store, monkeypatch):
+    from feast import FeatureStore
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FeatureStore, "materialize", lambda *arguments, **options: 1 / 0)
+        with pytest.raises(BadInputError, match=f"Feast could not load {TEXT.view}: division"):
+            materialize(store, ["text"])
+    assert materialize(store, ["text"]).rows == {TEXT.view: 3}
 
 
 def test_a_view_without_rows_is_loaded_as_such(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.erasure import drop_view
-from feature_repo.errors import BadInputError, StoreFormatError, StoreWriteError
+from feature_repo.errors import BadInputError, StoreWriteError
 from feature_repo.feast_store import open_feast
 from feature_repo.online import materialize
 from feature_repo.registry import register
@@ -203,23 +203,3 @@ def test_four_processes_that_register_at_once_on_a_fresh_store_lose_nothing(tmp_
     assert {name: views for name, views in services.items() if name.startswith("profile")} == {
         f"profile{number}_text": [printed[number]] for number in range(4)
     }
-
-
-def test_an_object_store_needs_a_configuration_that_names_its_databases(tmp_path, monkeypatch):
-    store = init_store("memory://bucket/registered", cache=str(tmp_path))
-    store.ensure_table(TEXT)
-    with pytest.raises(StoreFormatError, match="set FEAST_FS_YAML_FILE_PATH"):
-        register(store)
-    yaml = (ROOT / "feature_repo" / "feature_store.yaml").read_text()
-    copy = tmp_path / "shared.yaml"
-    copy.write_text(yaml.replace("${AFFECTSTORE_ROOT}/feast", str(tmp_path)))
-    monkeypatch.setenv("FEAST_FS_YAML_FILE_PATH", str(copy))
-    assert register(store).views == (TEXT.view,)
-    (view,) = open_feast(store).list_feature_views()
-    assert view.batch_source.path == store.files.url(f"features/{TEXT.view}")
-    assert view.batch_source.path.startswith("memory://")
-    drop_view(store, TEXT.view)
-    assert registered_views(store) == []
-    copy.write_text("- not a mapping")
-    with pytest.raises(BadInputError, match="not a mapping"):
-        register(store)
