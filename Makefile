@@ -16,7 +16,7 @@ OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
 RUN_ENV := $(OFFLINE) NUMBA_CACHE_DIR=$(CACHE)/numba FEAST_USAGE=False TOKENIZERS_PARALLELISM=false
 TEST_ENV := $(RUN_ENV) OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2
 
-.PHONY: help demo test test-long lint types format bench venv wheel-check clean
+.PHONY: help demo test test-long lint style layout walls types format bench venv wheel-check clean
 .DEFAULT_GOAL := help
 
 help: ## list what can be made
@@ -32,9 +32,15 @@ test-long: venv ## the tests that are marked long
 	$(TEST_ENV) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations 10 -m long $(PYTEST_ARGS) \
 		|| test $$? -eq 5  # pytest's word for: no test is that long yet
 
-lint: venv ## style, formatting, the walls between the rooms
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+lint: style layout walls ## style, formatting, the walls between the rooms
+
+style: venv
+	$(BIN)/ruff check --output-format concise .
+
+layout: venv
+	$(BIN)/ruff format --check --output-format concise .
+
+walls: venv
 	$(BIN)/lint-imports --no-logo
 
 types: venv ## mypy, strict

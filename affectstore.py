@@ -40,6 +40,8 @@ _EXTRAS = {
     "torch": "train",
     "torchmetrics": "train",
     "transformers": "speech",
+    "typeguard": "feast",
+    "yaml": "train",
 }
 
 
