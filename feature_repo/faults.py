@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from feature_repo.files import FileLayer
 from feature_repo.outcome import Fault, storable
 
 FAULTS = "faults"
+_CANCELLED = ""  # stage of an entry that takes back the earlier ones
 _SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "utterance_id": pl.String,
     "content_key": pl.String,
@@ -63,7 +64,8 @@ class FaultLedger:
         if not frames:
             return pl.DataFrame(schema=_SCHEMA)
         newest = pl.concat(frames).sort("time", descending=True)
-        return newest.unique(["utterance_id", "content_key"], keep="first", maintain_order=True)
+        newest = newest.unique(["utterance_id", "content_key"], keep="first", maintain_order=True)
+        return newest.filter(pl.col("stage") != _CANCELLED)
 
     def add(self, view: str, faults: Mapping[tuple[str, str], Fault]) -> None:
         """File the faults, each under (utterance_id, content_key), counting earlier attempts.
@@ -91,6 +93,19 @@ class FaultLedger:
             for key, fault in faults.items()
         ]
         self._write(view, pl.DataFrame(rows, schema=_SCHEMA, orient="row"), now)
+
+    def cancel(self, view: str, keys: Collection[tuple[str, str]]) -> None:
+        """Say that these (utterance_id, content_key) succeeded at another attempt.
+
+        The row cancels the fault already; this does so too should the row ever be lost to damage.
+
+        Raises:
+            StoreWriteError: the write failed.
+        """
+        if keys:
+            now = self._next_us(view)
+            rows = [(*key, _CANCELLED, "", "", "{}", 0, now) for key in keys]
+            self._write(view, pl.DataFrame(rows, schema=_SCHEMA, orient="row"), now)
 
     def merge(self, view: str) -> None:
         """Replace the view's files by one that holds the newest entries."""

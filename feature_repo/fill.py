@@ -39,6 +39,7 @@ class ViewPlan:
         copy: older rows that have the wanted key and become live again, in the columns of ``FeatureTable.history``.
         bury: ids that left the manifest, or that the recipe no longer applies to.
         faulted: how many are left alone because they failed with the same content.
+        retried: ids among those to compute that failed before with the same content.
         up_to_date: how many live rows have the wanted key.
     """
 
@@ -47,6 +48,7 @@ class ViewPlan:
     copy: pl.DataFrame
     bury: Sequence[str]
     faulted: int
+    retried: Collection[str]
     up_to_date: int
 
 
@@ -137,6 +139,7 @@ def _plan_view(
         copy,
         gone,
         0 if retry_faults else tried.height,
+        frozenset(tried["utterance_id"]) if retry_faults else frozenset(),
         wanted.join(live, on=by_key, how="semi").height,
     )
 
@@ -202,7 +205,7 @@ def fill(
             skipped_faults=todo.faulted,
             up_to_date=todo.up_to_date,
         )
-        writers[view] = _ViewWriter(store, table, todo.keys, told.get(view, {}), flush_bytes, flush_seconds)
+        writers[view] = _ViewWriter(store, table, todo, told.get(view, {}), flush_bytes, flush_seconds)
     missing = {view: list(todo.keys) for view, todo in plans.items() if todo.keys}
     if not missing:
         return report
@@ -242,12 +245,12 @@ class _ViewWriter:
         self,
         store: Store,
         table: FeatureTable,
-        keys: Mapping[str, str],
+        todo: ViewPlan,
         provenance: Mapping[str, str],
         flush_bytes: int,
         flush_seconds: float,
     ) -> None:
-        self.store, self.table, self.keys, self.provenance = store, table, keys, provenance
+        self.store, self.table, self.todo, self.provenance = store, table, todo, provenance
         self.flush_bytes, self.flush_seconds = flush_bytes, flush_seconds
         self.rows: dict[str, Row] = {}
         self.faults: dict[tuple[str, str], Fault] = {}
@@ -256,7 +259,7 @@ class _ViewWriter:
 
     def add(self, utterance_id: str, outcome: Outcome) -> Outcome:
         outcome = gated(self.table.recipe, outcome)
-        key = self.keys[utterance_id]
+        key = self.todo.keys[utterance_id]
         if not self.rows and not self.faults:
             self.since = time.monotonic()  # loading a model takes longer than a flush may wait
         if isinstance(outcome, Fault):
@@ -272,6 +275,8 @@ class _ViewWriter:
         # Emptied only after the commit: what an interrupt leaves half done is then committed by the last flush, and
         # a row that was committed twice has one live copy.
         self.table.append(list(self.rows.values()), self.provenance)
+        retried = [(row.utterance_id, row.content_key) for row in self.rows.values()]
+        self.store.faults.cancel(self.table.view, [key for key in retried if key[0] in self.todo.retried])
         self.rows.clear()
         self.size = 0
         self.store.faults.add(self.table.view, self.faults)

@@ -115,3 +115,13 @@ def test_types_are_the_same_for_an_empty_and_a_full_ledger(ledger):
     ledger.add(VIEW, {("c/1", "k1"): fault()})
     assert ledger.entries(VIEW).schema == empty.schema
     assert isinstance(empty, pl.DataFrame)
+
+
+def test_a_cancelled_fault_is_gone_and_counts_from_one_again(ledger):
+    ledger.add(VIEW, {("c/1", "k1"): fault(), ("c/2", "k2"): fault()})
+    ledger.cancel(VIEW, [("c/1", "k1")])
+    assert set(found(FaultLedger(ledger.files))) == {("c/2", "k2")}
+    ledger.merge(VIEW)
+    assert set(found(FaultLedger(ledger.files))) == {("c/2", "k2")}
+    ledger.add(VIEW, {("c/1", "k1"): fault("again")})
+    assert found(ledger)["c/1", "k1"] == ("again", 1)
