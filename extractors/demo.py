@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
 from extractors.corpora.demo_corpus import MEDIA, PLANTED, DemoCorpus, make_demo_corpus
-from feature_repo.console import console, err
+from feature_repo.console import Table, console, err
 
 CORPUS = "demo"
 PROFILE = "wheels"
@@ -204,7 +203,7 @@ def _summary(demo: Demo, corpus: DemoCorpus, before: Mapping[str, _Stored], runs
     console.print(
         f"training: {len(runs)} runs, {new} new" + ("" if new else " (a finished run is not run again)")
     )
-    as_planted = _compare(corpus, faults)
+    as_planted = _compare(demo, corpus, faults)
     table = Table("command", "seconds", title="Time", title_justify="left")
     table.columns[1].justify = "right"
     for command, seconds in demo.seconds:
@@ -226,22 +225,26 @@ def _summary(demo: Demo, corpus: DemoCorpus, before: Mapping[str, _Stored], runs
     return as_planted and not demo.failed
 
 
-def _compare(corpus: DemoCorpus, faults: Sequence[Mapping[str, Any]]) -> bool:
-    """Print planted against found; True if each planted fault was found, and nothing else."""
-    found: dict[str, set[str]] = {}
+def _compare(demo: Demo, corpus: DemoCorpus, faults: Sequence[Mapping[str, Any]]) -> bool:
+    """Print planted against found; True if every view made from media failed on each of them and on nothing else."""
+    from feature_repo.store import open_store
+
+    store = open_store(str(demo.store), cache=str(demo.folder / "cache"))
+    media_views = [view for view in store.views() if store.recipe(view).reads == "media"]
+    found: dict[tuple[str, str], str] = {}
     for row in faults:
-        key = str(row["utterance_id"]).removeprefix(f"{CORPUS}/")
-        found.setdefault(key, set()).add(str(row["error"]))
-    table = Table("utterance", "broken by intent", "found", title="Faults", title_justify="left")
-    for key in sorted({*corpus.planted, *found}):
+        found[str(row["view"]), str(row["utterance_id"]).removeprefix(f"{CORPUS}/")] = str(row["error"])
+    table = Table("utterance", "broken by intent", "found", "in views", title="Faults", title_justify="left")
+    for key in sorted({*corpus.planted, *(key for _, key in found)}):
         planted = corpus.planted.get(key)
-        reasons = ", ".join(sorted(found.get(key, ())))
-        right = planted is not None and reasons
+        reasons = sorted({error for (_, other), error in found.items() if other == key})
+        views = [view for view, other in found if other == key]
+        colour = "green" if planted and sorted(views) == sorted(media_views) else "red"
         table.add_row(
-            key, planted or "[red]no[/red]", f"[{'green' if right else 'red'}]{reasons or 'not found'}[/]"
+            key, planted or "no", f"[{colour}]{', '.join(reasons) or 'not found'}[/]", str(len(views))
         )
     console.print(table)
-    agree = set(found) == set(corpus.planted)
+    agree = set(found) == {(view, key) for view in media_views for key in corpus.planted}
     if agree:
         console.print(f"all {len(corpus.planted)} planted faults were found, and no other utterance failed")
     else:

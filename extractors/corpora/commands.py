@@ -159,7 +159,11 @@ def _tell(report: IngestReport, manifest: pl.DataFrame) -> None:
 
 
 def _counts(manifest: pl.DataFrame, column: str, none: str = "none") -> str:
-    counts = manifest[column].value_counts(sort=True).sort(["count", column], descending=[True, False])
+    counts = (
+        manifest[column]
+        .value_counts(sort=True)
+        .sort(["count", column], descending=[True, False], nulls_last=True)
+    )
     return ", ".join(
         f"{value if value is not None else none} {count:,}" for value, count in counts.iter_rows()
     )
