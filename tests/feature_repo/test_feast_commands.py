@@ -58,7 +58,7 @@ def feast(root: str | None, *arguments: str, **more: str) -> subprocess.Complete
         env=environment(root, **more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -155,7 +155,7 @@ def server(root: str, command: str = "serve", probed: str = "/health") -> Iterat
         stack.callback(process.wait)
         stack.callback(kill_group, process.pid)
         url = f"http://127.0.0.1:{port}"
-        for _ in range(120):
+        for _ in range(240):
             with (
                 contextlib.suppress(urllib.error.URLError, ConnectionError),
                 urllib.request.urlopen(f"{url}{probed}"),

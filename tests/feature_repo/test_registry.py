@@ -196,7 +196,7 @@ def test_four_processes_that_register_at_once_on_a_fresh_store_lose_nothing(tmp_
         )
         for number in range(4)
     ]
-    printed = [writer.communicate(timeout=120)[0].strip() for writer in writers]
+    printed = [writer.communicate(timeout=240)[0].strip() for writer in writers]
     assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
     assert registered_views(store) == sorted(printed)
     services = registered_services(store)
