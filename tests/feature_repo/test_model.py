@@ -1,0 +1,250 @@
+"""The store against a plain dictionary: any order of ingest, extraction, kills, compaction and gc."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from feature_repo.compaction import compact, gc
+from feature_repo.fill import fill
+from feature_repo.store import open_store
+from tests.feature_repo.planted import (
+    MEDIA,
+    STEPS,
+    TEXT,
+    Extraction,
+    Kill,
+    expected_value,
+    live,
+    new_store,
+    rows,
+    stored_live,
+    values,
+)
+
+NAMES = [f"c/{number}" for number in range(4)]
+CONTENTS = ["", "one", "two", "broken a", "broken b"]
+RECIPES = [TEXT, STEPS, MEDIA]
+READS = {TEXT.view: "text", STEPS.view: "text", MEDIA.view: "file"}
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """The model: for each utterance its text and file, and for each view what was stored and what failed.
+
+    ``stored`` and ``failed`` hold the contents that a view ever saw of an utterance. What an extraction must compute is
+    the difference; what must be live after it is the values of the contents.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="model-"))
+        self.store = new_store(self.folder)
+        # None: the utterance has no text or file at all.
+        self.manifest: dict[str, dict[str, str | None]] = {}
+        self.ingested: dict[str, dict[str, str | None]] = {}
+        self.stored: dict[str, set[tuple[str, str]]] = {recipe.view: set() for recipe in RECIPES}
+        self.failed: dict[str, set[tuple[str, str]]] = {recipe.view: set() for recipe in RECIPES}
+        self.live: dict[str, dict[str, str]] = {recipe.view: {} for recipe in RECIPES}
+        self.clock = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What the corpus does.
+
+    @initialize(texts=st.lists(st.sampled_from(CONTENTS), min_size=1, max_size=4))
+    def begin(self, texts: list[str]) -> None:
+        for name, text in zip(NAMES, texts, strict=False):
+            self.manifest[name] = {"text": text, "file": text + " sound" if text else "sound"}
+            self._write_file(name)
+        self.ingest()
+
+    @rule(name=st.sampled_from(NAMES), text=st.sampled_from([*CONTENTS, None]))
+    def say_otherwise(self, name: str, text: str | None) -> None:
+        self.manifest.setdefault(name, {"text": None, "file": None})["text"] = text
+
+    @rule(
+        name=st.sampled_from(NAMES),
+        sound=st.sampled_from(["one", "two", "broken a", "broken b", None, "gone"]),
+    )
+    def replace_file(self, name: str, sound: str | None) -> None:
+        self.manifest.setdefault(name, {"text": None, "file": None})["file"] = sound
+        self._write_file(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def remove(self, name: str) -> None:
+        self.manifest.pop(name, None)
+
+    @rule()
+    def ingest(self) -> None:
+        files = [str(self._file(name)) if row["file"] else None for name, row in self.manifest.items()]
+        frame = rows({name: row["text"] for name, row in self.manifest.items()}, media_uri=files)
+        before = self.ingested
+        self.ingested = {name: dict(row) for name, row in self.manifest.items()}
+        report = self.store.write_manifest("c", frame)
+        assert report.total == len(self.ingested)
+        assert report.added == len(self.ingested.keys() - before.keys())
+        assert report.removed == len(before.keys() - self.ingested.keys())
+        assert report.missing_media == sum(row["file"] == "gone" for row in self.ingested.values())
+
+    # What the user does.
+
+    @rule(retry=st.booleans(), flush=st.sampled_from([1, 40, 10**6]), again=st.booleans())
+    def extract(self, retry: bool, flush: int, again: bool) -> None:
+        self.ingest()  # the fake extraction reads the files as they are now
+        if again:
+            self._open_again()
+        expected = self._missing(retry)
+        extraction = Extraction(self.store, RECIPES)
+        report = fill(self.store, RECIPES, extraction, retry_faults=retry, flush_bytes=flush)
+        assert sorted(extraction.asked) == sorted(expected)
+        for recipe in RECIPES:
+            asked = [name for view, name in expected if view == recipe.view]
+            broken = [name for name in asked if self._is_broken(self._wanted(recipe)[name])]
+            counts = report.views[recipe.view]
+            assert (counts.computed, counts.faulted) == (len(asked) - len(broken), len(broken))
+            self._settle(recipe.view, asked)
+        self._agree()
+
+    @rule(after=st.integers(0, 5), flush=st.sampled_from([1, 40]), hard=st.booleans(), retry=st.booleans())
+    def extract_and_be_killed(self, after: int, flush: int, hard: bool, retry: bool) -> None:
+        """Killed before the item of that number: softly, so that a last flush is made, or hard, so that nothing is."""
+        self.ingest()
+        expected = self._missing(retry)
+
+        def kill(done: int) -> None:
+            if done == after:
+                if hard:
+                    self.store.files.hook = dead
+                raise Kill
+
+        def dead(*_: str) -> None:
+            raise Kill
+
+        extraction = Extraction(self.store, RECIPES, kill)
+        try:
+            fill(self.store, RECIPES, extraction, retry_faults=retry, flush_bytes=flush)
+        except Kill:
+            assert len(extraction.asked) == after < len(expected)
+        else:
+            assert len(expected) <= after
+        self._open_again()
+        assert set(extraction.asked) <= set(expected)
+        for recipe in RECIPES:
+            asked = [name for view, name in extraction.asked if view == recipe.view]
+            if hard and len(expected) > after:
+                asked = self._found(recipe.view, asked, flush)
+            self._settle(recipe.view, asked)
+        self._agree()
+
+    @rule(recipe=st.sampled_from(RECIPES))
+    def compact(self, recipe) -> None:
+        if recipe.view in self.store.views():
+            compact(self.store.table(recipe.view))
+
+    @rule(recipe=st.sampled_from(RECIPES))
+    def collect(self, recipe) -> None:
+        if recipe.view in self.store.views():
+            gc(self.store.table(recipe.view), 0)
+
+    @rule(recipe=st.sampled_from(RECIPES))
+    def merge_faults(self, recipe) -> None:
+        self.store.faults.merge(recipe.view)
+
+    # What must hold whatever happened.
+
+    @precondition(lambda self: self.store.views())
+    @invariant()
+    def what_is_live_is_the_model_s(self) -> None:
+        for recipe in RECIPES:
+            if recipe.view in self.store.views():
+                found = live(self.store, recipe)
+                assert values(found) == {
+                    name: expected_value(recipe, content) for name, content in self.live[recipe.view].items()
+                }
+                assert stored_live(self.store, recipe) == dict(sorted(found.items()))
+
+    # The model.
+
+    def _wanted(self, recipe) -> dict[str, str]:
+        """Content by utterance, for those that the recipe applies to."""
+        what = READS[recipe.view]
+        return {name: row[what] for name, row in self.ingested.items() if row[what] is not None}  # type: ignore[misc]
+
+    @staticmethod
+    def _is_broken(content: str) -> bool:
+        return content.startswith("broken") or content == "gone"
+
+    def _missing(self, retry: bool) -> list[tuple[str, str]]:
+        return [
+            (recipe.view, name)
+            for recipe in RECIPES
+            for name, content in self._wanted(recipe).items()
+            if (name, content) not in self.stored[recipe.view]
+            and (retry or (name, content) not in self.failed[recipe.view])
+        ]
+
+    def _settle(self, view: str, asked: list[str]) -> None:
+        """What a fill leaves: the computed rows, those copied forward, and no row of who has left."""
+        (recipe,) = (recipe for recipe in RECIPES if recipe.view == view)
+        wanted = self._wanted(recipe)
+        for name in asked:
+            known = self.failed if self._is_broken(wanted[name]) else self.stored
+            known[view].add((name, wanted[name]))
+        self.live[view] = {name: content for name, content in self.live[view].items() if name in wanted}
+        self.live[view] |= {
+            name: content for name, content in wanted.items() if (name, content) in self.stored[view]
+        }
+
+    def _found(self, view: str, asked: list[str], flush: int) -> list[str]:
+        """After a hard kill: those of the asked that were flushed, which is all but what made no whole flush."""
+        if view not in self.store.views():
+            return []
+        table = self.store.table(view)
+        rows_kept = set(table.live_keys().iter_rows())
+        faults_kept = set(self.store.faults.entries(view).select("utterance_id", "content_key").iter_rows())
+        wanted = dict(self.store.wanted(table.recipe).iter_rows())
+        kept = [name for name in asked if (name, wanted[name]) in rows_kept | faults_kept]
+        if flush == 1:  # every row with a value is flushed at once, and whatever waited before it
+            (recipe,) = (recipe for recipe in RECIPES if recipe.view == view)
+            contents = self._wanted(recipe)
+            valued = [
+                place
+                for place, name in enumerate(asked)
+                if contents[name] and not self._is_broken(contents[name])
+            ]
+            assert kept[: max(valued, default=-1) + 1] == asked[: max(valued, default=-1) + 1]
+        return kept
+
+    def _agree(self) -> None:
+        """Nothing that the model calls stored or failed would be computed again."""
+        for recipe in RECIPES:
+            entries = self.store.faults.entries(recipe.view).select("utterance_id", "content_key")
+            assert entries.height == entries.unique().height
+
+    def _open_again(self) -> None:
+        self.store = open_store(self.store.root, cache=str(self.folder / "cache"))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name[2:]}.wav"
+
+    def _write_file(self, name: str) -> None:
+        path, sound = self._file(name), self.manifest[name]["file"]
+        path.unlink(missing_ok=True)
+        if sound is not None and sound != "gone":
+            path.write_text(sound)
+            self.clock += 1  # so that a second replacement within a tick of the file system is one
+            os.utime(path, ns=(self.clock, self.clock))
+
+
+TestStore = StoreMachine.TestCase
+TestStore.settings = settings(
+    max_examples=int(os.environ.get("AFFECTSTORE_MODEL_EXAMPLES", "100")),
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
