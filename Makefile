@@ -22,7 +22,7 @@ TEST_ENV := $(RUN_ENV) OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: venv ## the whole way on built-in utterances: ingest, extract, Feast, pull, train
+demo: venv ## the whole way on a made-up corpus: ingest, extract, Feast, pull, train
 	$(RUN_ENV) $(BIN)/affectstore demo
 
 test: venv ## the tests, without those marked long
