@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from feature_repo.manifest_store import MANIFEST
 from feature_repo.mirror import Mirror, mirror_of
 from feature_repo.recipe import Recipe
 from feature_repo.resolution import Resolution, resolve_view
+from feature_repo.row_gather import gather_rows
 from feature_repo.segment import Segment, stored_dtype
 from feature_repo.selection import Selection
 from feature_repo.steps import Steps
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Coverage", "Selection", "Steps", "TrainingSet", "pull"]
 
 _PRESENT = STATES.index("present")
-_COPIED_AT_ONCE = (
-    2**20
-)  # bytes; what is taken from a segment is put into place while it is still in the core's cache
 _SHOWN = 3  # ids named in an error
 
 
@@ -104,15 +103,21 @@ def _views(store: Store, slots: Sequence[str], profile: str | None) -> dict[str,
 
 
 def _manifest(store: Store) -> tuple[pl.DataFrame, str]:
-    """All manifest rows, and a digest of their files."""
+    """All manifest rows, and a digest of their files; parsed again only when the files changed."""
+    files = [store.files.read(f"{MANIFEST}/{corpus}.parquet") for corpus in store.corpora()]
     state = hashlib.blake2b()
-    frames = []
-    for corpus in store.corpora():
-        data = store.files.read(f"{MANIFEST}/{corpus}.parquet")
+    for data in files:
         state.update(b"%d:" % len(data))
         state.update(data)
-        frames.append(pl.read_parquet(io.BytesIO(data)))
-    return pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA), state.hexdigest()
+    known = _manifests.get(store)
+    if known is None or known[1] != state.hexdigest():
+        frames = [pl.read_parquet(io.BytesIO(data)) for data in files]
+        rows = pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
+        known = _manifests[store] = rows, state.hexdigest()
+    return known
+
+
+_manifests: weakref.WeakKeyDictionary[Store, tuple[pl.DataFrame, str]] = weakref.WeakKeyDictionary()
 
 
 def _asked(
@@ -123,13 +128,14 @@ def _asked(
     if ids is None:
         return np.arange(manifest.height) if selected is None else selected
     asked = pl.DataFrame({"utterance_id": pl.Series(ids, dtype=pl.String)})
-    if (repeated := asked.filter(pl.col("utterance_id").is_duplicated())).height:
-        raise BadInputError(f"ids asked for more than once: {_shown(repeated.unique(maintain_order=True))}")
     known = manifest.select("utterance_id", row=pl.int_range(pl.len(), dtype=pl.Int64))
     found = asked.join(known, on="utterance_id", how="left", maintain_order="left")
-    if (unknown := found.filter(pl.col("row").is_null())).height:
-        raise BadInputError(f"ids that no manifest has: {_shown(unknown)}")
+    if found["row"].null_count():
+        raise BadInputError(f"ids that no manifest has: {_shown(found.filter(pl.col('row').is_null()))}")
     rows = found["row"].to_numpy()
+    if np.bincount(rows, minlength=1).max() > 1:
+        repeated = found.filter(pl.col("row").is_duplicated()).unique("row", maintain_order=True)
+        raise BadInputError(f"ids asked for more than once: {_shown(repeated)}")
     return rows if selected is None else rows[np.isin(rows, selected)]
 
 
@@ -206,16 +212,9 @@ def _segments(
 def _take_pooled(
     recipe: Recipe, segments: dict[int, Segment], part: npt.NDArray[np.int32], row: npt.NDArray[np.int64]
 ) -> Pooled:
-    out = np.empty((len(row), recipe.width), np.float32)
-    out[part < 0] = 0.0
-    at_once = max(1, _COPIED_AT_ONCE // out.strides[0]) if out.size else 1
-    for number, segment in segments.items():
-        places = np.flatnonzero(part == number)
-        for first in range(0, len(places), at_once):
-            target = places[first : first + at_once]
-            # `raise` would buffer; the rows come from the part itself.
-            out[target] = segment.values.take(row[target], axis=0, mode="clip")
-    return out
+    if not segments:
+        return np.zeros((len(row), recipe.width), np.float32)
+    return gather_rows({number: segment.values for number, segment in segments.items()}, part, row)
 
 
 def _take_steps(

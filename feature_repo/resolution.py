@@ -155,9 +155,9 @@ def _read(path: Path, view: str, rows: int) -> Resolution | None:
     try:
         with pa.memory_map(str(path)) as source:
             table = pa.ipc.open_file(source).read_all()
+        frame = pl.DataFrame(pl.from_arrow(table))
         parts = tuple(json.loads(table.schema.metadata[b"parts"]))
-        state, part, row = (table[name].to_numpy() for name in ("state", "part", "row"))
-        keys = pl.Series("content_key", table["content_key"])
-    except (OSError, ValueError, KeyError, TypeError):
+        state, part, row = (frame[name].to_numpy() for name in ("state", "part", "row"))
+    except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
         return None  # absent, or not what this version writes
-    return Resolution(view, state, keys, parts, part, row) if len(state) == rows else None
+    return Resolution(view, state, frame["content_key"], parts, part, row) if len(state) == rows else None

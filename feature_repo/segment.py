@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pyarrow as pa
 
 from feature_repo.errors import BadInputError
@@ -96,8 +97,8 @@ def stored_dtype(recipe: Recipe) -> np.dtype[Any]:
 
 
 def _pooled(recipe: Recipe, column: pa.ListArray) -> Array:
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    # Through Polars: Arrow's own way to NumPy imports pandas.
+    flat, valid = (pl.Series(array).to_numpy() for array in (column.flatten(), column.is_valid()))
     present = int(valid.sum())
     if len(flat) != present * recipe.width:
         raise BadInputError(f"{recipe.view}: a stored vector has not the recipe's {recipe.width} numbers")
