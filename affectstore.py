@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
+    from feature_repo.selection import Selection
     from feature_repo.store import open_store
 
-__all__ = ["__version__", "main", "open_store"]
+__all__ = ["Selection", "__version__", "main", "open_store"]
 __version__ = "0.1.0"
 
 _EPILOG = """[bold]Quick start[/bold]
@@ -46,11 +47,15 @@ _EXTRAS = {
 
 
 def __getattr__(name: str) -> object:
-    """Resolve ``open_store`` when it is first asked for: help needs no store and no polars."""
+    """Resolve the public names when they are first asked for: help needs no store and no polars."""
     if name == "open_store":
         from feature_repo.store import open_store
 
         return open_store
+    if name == "Selection":
+        from feature_repo.selection import Selection
+
+        return Selection
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
