@@ -85,7 +85,7 @@ def test_each_missing_pair_comes_once_and_only_what_is_missing():
     assert values[pooled, "c/2"].value.tolist() == [3.0]
     assert values[steps, "c/2"].value.shape == (2, 1)
     assert planted.loads == 1
-    assert sorted(sum(planted.batches, [])) == ["c/1", "c/2", "c/3"]
+    assert sorted(key for batch in planted.batches for key in batch) == ["c/1", "c/2", "c/3"]
 
 
 def test_largest_first_in_batches_of_the_settings():
