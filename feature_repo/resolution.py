@@ -118,14 +118,9 @@ def _key(store: Store, view: str, manifest_digest: str) -> str:
 
 
 def _write(path: Path, found: Resolution) -> None:
-    table = pa.table(
-        {
-            "state": found.state,
-            "content_key": found.content_key.to_arrow(),
-            "part": found.part,
-            "row": found.row,
-        }
-    ).replace_schema_metadata({"parts": json.dumps(found.parts)})
+    # Through Polars: Arrow's own way from NumPy imports pandas.
+    columns = {"state": found.state, "content_key": found.content_key, "part": found.part, "row": found.row}
+    table = pl.DataFrame(columns).to_arrow().replace_schema_metadata({"parts": json.dumps(found.parts)})
     staged = path.with_name(f".resolving-{uuid.uuid4().hex}")
     try:
         with staged.open("wb") as sink:
