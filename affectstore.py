@@ -104,9 +104,16 @@ def command_line() -> "typer.Typer":
 
 def main() -> None:
     """Run the command line; an error that is an answer to the user is one red line and exit code 1."""
+    import warnings
+
     from feature_repo.console import err
     from feature_repo.errors import AffectStoreError
 
+    def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, UserWarning):  # deprecations are for whoever programs, not for whoever types
+            err.print(f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    warnings.showwarning = show_warning
     try:
         command_line()(prog_name="affectstore")  # ends with SystemExit, whatever the command returned
     except AffectStoreError as error:

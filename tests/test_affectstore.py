@@ -177,3 +177,18 @@ def test_a_defect_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     stub_command(monkeypatch, ZeroDivisionError("a defect"))
     with pytest.raises(ZeroDivisionError):
         affectstore.main()
+
+
+def test_a_damaged_part_is_one_warning_line_without_the_place_in_the_code(tmp_path: Path) -> None:
+    from feature_repo.recipe import Recipe
+    from feature_repo.store import init_store
+
+    store = init_store(str(tmp_path / "store"))
+    recipe = Recipe("text", "letters", 1, "text", "pooled", 2)
+    store.ensure_table(recipe)
+    store.files.write(f"features/{recipe.view}/part-00000000000000001-abc.parquet", b"half of it")
+    done = run("status", "--root", store.root)
+    assert done.returncode == 0
+    (line,) = [line for line in done.stderr.splitlines() if "warning" in line.lower()]
+    assert line.startswith("warning: part part-00000000000000001-abc.parquet")
+    assert "1 damaged parts" in done.stderr
