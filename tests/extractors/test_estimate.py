@@ -7,7 +7,7 @@ from extractors.estimate import estimate, free_bytes
 from extractors.extraction import extract
 from extractors.registry import create
 from extractors.runner import rate_key
-from extractors.throughput import past_rates, remember
+from extractors.throughput import remember
 from feature_repo.fill import plan
 from feature_repo.store import init_store
 from tests.extractors.conftest import MINILM, tone
@@ -65,13 +65,6 @@ def test_a_pass_that_gives_two_views_is_counted_once(store):
     made = create("sentence", {"model": MINILM})
     remember(rate_key(made, "cpu"), 100, 10.0)
     assert [each.seconds for each in estimates(store, made)] == [pytest.approx(6.0), 0.0]
-
-
-def test_little_is_not_worth_remembering():
-    remember("few", 3, 1.0)
-    remember("instant", 1000, 0.0)
-    remember("enough", 100, 2.0)
-    assert past_rates() == {"enough": 50.0}
 
 
 def test_lengths_unknown_are_told(tmp_path):

@@ -140,3 +140,34 @@ def test_what_is_not_at_hand_is_told_and_not_fetched(model, message, tmp_path, m
 def test_a_package_that_is_not_there():
     with pytest.raises(BadInputError, match="'absentpackage', which is not installed"):
         packaged_file("absentpackage", "weights.pt")
+
+
+@pytest.mark.parametrize("files", [["model.safetensors", "pytorch_model.bin"], ["pytorch_model.bin"]])
+def test_an_allowed_download_leaves_out_what_no_output_depends_on(files, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    asked: dict[str, object] = {}
+
+    def snapshot(name: str, **options: object) -> str:
+        asked.update(options, name=name)
+        return str(tmp_path)
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda *_, **__: files)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert locate("org/name@v1", download=True) == tmp_path
+    assert (asked["name"], asked["revision"]) == ("org/name", "v1")
+    assert "onnx/*" in asked["ignore_patterns"]
+    assert ("*.bin" in asked["ignore_patterns"]) == (len(files) == 2)
+
+
+def test_a_download_that_fails_is_one_line(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    def refuse(*_: object, **__: object) -> list[str]:
+        raise ConnectionError("no network")
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
+    with pytest.raises(BadInputError, match="'org/name' could not be downloaded: no network"):
+        locate("org/name", download=True)
