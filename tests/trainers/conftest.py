@@ -24,7 +24,7 @@ class Planted:
     store: Store
     text: Recipe
     speech: Recipe
-    vectors: Mapping[str, np.ndarray]
+    vectors: dict[str, np.ndarray]
 
     def write_rows(self, rows: pl.DataFrame) -> None:
         """Replace the manifest and bring both views up to date."""

@@ -73,7 +73,7 @@ def test_nothing_is_computed_twice_and_a_changed_row_once(
 ) -> None:
     run = _run(planted)
     embed(planted.store, run)
-    planted.vectors.update({"toy/u005": np.ones(12, np.float32)})  # type: ignore[attr-defined]
+    planted.vectors.update({"toy/u005": np.ones(12, np.float32)})
     monkeypatch.setattr(torch, "from_numpy", None)  # any use of the model would fail
     recipe, report = embed(planted.store, run)
     assert (report.computed, report.views[recipe.view].up_to_date) == (0, 240)

@@ -87,7 +87,7 @@ def test_where_speakers_are_promised_a_shared_speaker_is_refused(planted: Plante
         .then(pl.col("utterance_id") + "x")
         .otherwise("utterance_id")
     ).select("utterance_id", "corpus", "split", "speaker_id", "text", "label_raw", "emotion")
-    planted.vectors.update({f"{name}x": planted.vectors[name] for name in trained["utterance_id"]})  # type: ignore[attr-defined]
+    planted.vectors.update({f"{name}x": planted.vectors[name] for name in trained["utterance_id"]})
     planted.write_rows(renamed)
     embed(planted.store, adapter)
     with pytest.raises(LeakageError, match=r"\d+ speaker\(s\) of this run's"):
