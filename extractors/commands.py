@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -232,9 +233,8 @@ def _run(
         total = sum(missing.values())
         progress.update(task, total=total, visible=total > 0)
 
-    _end_like_ctrl_c()
     try:
-        with progress:
+        with _ending_like_ctrl_c(), progress:
             report, _ = run_extraction(
                 store,
                 chosen,
@@ -262,16 +262,22 @@ def _run(
     return report
 
 
-def _end_like_ctrl_c() -> None:
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
     """A job that is told to end (a cluster's time limit) keeps its finished work as after Ctrl-C."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     try:
-        signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        return  # not in the main thread: whoever runs us there has its own way to end us
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not in the main thread: whoever runs us there has its own way to end us
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell_report(report: FillReport, profile: str, slots: Mapping[str, str]) -> None:
