@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -19,6 +18,7 @@ from tests.feature_repo.planted import (
     Extraction,
     Kill,
     expected_value,
+    fast_folder,
     live,
     new_store,
     rows,
@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="model-"))
+        self.folder = fast_folder()
         self.store = new_store(self.folder)
         # None: the utterance has no text or file at all.
         self.manifest: dict[str, dict[str, str | None]] = {}
