@@ -36,17 +36,21 @@ def compact(table: FeatureTable) -> Compacted:
             try:
                 return _compact(table)
             except FileNotFoundError as error:
-                damaged = error  # a part went to quarantine while it was read: merge the others
-        raise damaged
+                changed = error  # a part went to quarantine, or another compactor merged it: merge the others
+        raise changed
 
 
 def _compact(table: FeatureTable) -> Compacted:
-    history = table.history()
-    sizes = {name: table.files.size(table.part_path(name)) for name in history["part"].unique()}
-    small = [name for name, size in sizes.items() if size < FLUSH_BYTES // 2]
-    small += [name for name in table.parts() if name not in sizes]  # parts without rows
+    # Listed before the rows are read: a part that another process commits meanwhile is none of those merged here.
+    names = table.parts()
+    small = [name for name in names if table.files.size(table.part_path(name)) < FLUSH_BYTES // 2]
     if len(small) < 2:
-        return Compacted(table.view, len(sizes), len(sizes), 0)
+        return Compacted(table.view, len(names), len(names), 0)
+    history = table.history()
+    found = dict(history.group_by("part").len().iter_rows())
+    for name in small:
+        if found.get(name, 0) != table.footer(name).num_rows:
+            raise FileNotFoundError(f"{name} was merged or taken by another process meanwhile")
     live = (
         table.index().filter(pl.col("content_key") == TOMBSTONE).select("utterance_id", "created_timestamp")
     )
@@ -64,7 +68,7 @@ def _compact(table: FeatureTable) -> Compacted:
     )
     written = _merge(table, sorted(small), kept)
     rows_before = history.filter(pl.col("part").is_in(small)).height
-    return Compacted(table.view, len(sizes), len(sizes) - len(small) + written, rows_before - kept.height)
+    return Compacted(table.view, len(names), len(names) - len(small) + written, rows_before - kept.height)
 
 
 def _merge(table: FeatureTable, names: list[str], kept: pl.DataFrame) -> int:

@@ -252,6 +252,28 @@ def test_a_row_written_while_parts_are_merged_stays_the_newest(table, monkeypatc
     assert state(table)["c/3"][0] == "newest"
 
 
+@pytest.mark.parametrize("at", range(1, 40))
+def test_a_part_committed_at_any_moment_of_a_compaction_is_not_lost(tmp_path, at):
+    """At each operation in turn, another process commits a part before it."""
+    table = FeatureTable(FileLayer(str(tmp_path / "root")), TEXT)
+    busy(table)
+    seen = []
+
+    def writer(moment, operation, path):
+        seen.append(operation)
+        if len(seen) == at:
+            FeatureTable(FileLayer(table.files.root), TEXT).append([row(3, "newest", 33), row(77, "late", 7)])
+
+    own = FeatureTable(FileLayer(table.files.root, writer), TEXT)
+    compact(own)
+    assert len(seen) >= at, "fewer operations than this test covers: lower its range"
+    for _ in range(2):
+        found = state(table)
+        assert (found["c/3"][0], found["c/77"][0]) == ("newest", "late")
+        assert len(found) == 11
+        gc(table, 0)
+
+
 def test_two_rows_of_one_microsecond_stay_one_live_row(table, monkeypatch):
     monkeypatch.setattr(FeatureTable, "_next_us", lambda self: 1_800_000_000_000_000)
     table.append([row(1, "one", 1)])
