@@ -130,6 +130,8 @@ def _write(path: Path, found: Resolution) -> None:
             os.fsync(sink.fileno())
         staged.replace(path)
         outdated = sorted(path.parent.glob(f"{_PREFIX}*.arrow"), key=_modified, reverse=True)[_KEPT:]
+    except FileNotFoundError:
+        raise  # the cache was deleted this moment; the next try makes it anew
     except OSError as error:
         raise StoreWriteError(
             f"cannot write the cache {path}: {error.strerror or error}; AFFECTSTORE_CACHE names another folder"

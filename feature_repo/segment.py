@@ -62,13 +62,12 @@ def write_segment(folder: Path, recipe: Recipe, batches: Iterable[pa.RecordBatch
                 values.write(data)
                 lengths.append(counts)
         _sync(values)
-        size = values.tell()
     if recipe.layout == "steps":
         with (folder / _OFFSETS).open("wb") as offsets:
             offsets.write(np.cumsum(np.concatenate(lengths)).data)
             _sync(offsets)
     with (folder / _FACTS).open("wb") as facts:
-        facts.write(json.dumps({"layout": _LAYOUT, "rows": rows, "bytes": size}).encode())
+        facts.write(json.dumps({"layout": _LAYOUT, "rows": rows}).encode())
         _sync(facts)
 
 
@@ -78,7 +77,7 @@ def open_segment(folder: Path, recipe: Recipe) -> Segment | None:
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
         values = _map(folder / _VALUES, dtype)
-        if facts["layout"] != _LAYOUT or values.nbytes != facts["bytes"]:
+        if facts["layout"] != _LAYOUT:
             return None
         values = values.reshape(-1, recipe.width)
         if recipe.layout == "pooled":

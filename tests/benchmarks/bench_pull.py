@@ -154,8 +154,12 @@ def measure(folder: Path, rows: int, feast_rows: int, repeats: int) -> None:
     def load_and_take() -> list[np.ndarray]:
         return [np.load(folder / f"{slot}.npy").take(position, axis=0) for slot in SLOTS]
 
-    cold, _ = timed(lambda: store.pull(SLOTS, ids=ids))
-    print(f"first pull, which makes the mirror: {cold:.2f} s")
+    payload = rows * sum(recipe.width for recipe in RECIPES) * 4
+    peak, (cold, _) = peak_during(lambda: timed(lambda: store.pull(SLOTS, ids=ids)))
+    print(
+        f"first pull, which makes the mirror: {cold:.2f} s, "
+        f"at most {(peak - payload) / 1e6:.0f} MB anonymous memory above the {payload / 1e6:.0f} MB payload"
+    )
     (folder / "ids").write_text("\n".join(ids))
     arguments = [store.root, str(folder / "cache"), str(folder / "ids")]
     fresh = subprocess.run(
@@ -176,7 +180,6 @@ def measure(folder: Path, rows: int, feast_rows: int, repeats: int) -> None:
         f"pull / np.load: best {min(pulls) / min(loads):.2f}, median {np.median(pulls) / np.median(loads):.2f}"
     )
     peak, found = peak_during(lambda: store.pull(SLOTS, ids=ids))
-    payload = sum(array.nbytes for array in found.pooled.values())
     print(f"peak anonymous memory above the {payload / 1e6:.0f} MB payload: {(peak - payload) / 1e6:.0f} MB")
     expected = load_and_take()
     assert found.ids == ids

@@ -60,6 +60,10 @@ def test_a_derived_view_follows_its_inputs(tmp_path):
 
     fill(store, [derived], compute)
     assert store.pull([derived.view]).coverage["speech"].present == 5
+    # The manifest alone: the input's live row is still the old one, and so is what was derived from it.
+    rows = store.manifest()
+    store.write_manifest("c", rows.with_columns(text=rows["text"].replace("text 0", "changed")))
+    assert store.pull([derived.view]).coverage["speech"].present == 5
     write(store, {**TEXTS, "c/0": "changed"}, [TEXT])
     counts = store.pull([derived.view]).coverage["speech"]
     assert (counts.present, counts.stale) == (4, 1)
