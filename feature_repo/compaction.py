@@ -25,13 +25,18 @@ class Compacted:
     rows_left_out: int
 
 
+def compacting(view: str) -> str:
+    """Name of the lock under which a view's parts are merged."""
+    return f"compact-{view}"
+
+
 def compact(table: FeatureTable) -> Compacted:
     """Merge the table's small parts into larger ones; the old parts stay until :func:`gc`.
 
     Kept are the newest row of each content an utterance ever had, so that a text changed back is still not computed
     again, and the tombstones that are live.
     """
-    with table.files.lock(f"compact-{table.view}"):
+    with table.files.lock(compacting(table.view)):
         for _ in range(_ATTEMPTS):
             try:
                 return _compact(table)

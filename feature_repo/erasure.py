@@ -15,9 +15,11 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_repo.compaction import compacting
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.faults import FAULTS
 from feature_repo.feature_table import FEATURES, QUARANTINE, FeatureTable
+from feature_repo.fill import writing
 from feature_repo.part import TOMBSTONE, newest_us
 
 if TYPE_CHECKING:
@@ -80,8 +82,11 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     rows = 0
     for view in store.views():
         table = store.table(view)
-        rows += _forget_rows(table, utterance_ids)
-        store.faults.erase(view, utterance_ids)
+        # What a compaction or an extraction has in memory would bring the rows back; both look at what is forgotten
+        # or listed only under their lock.
+        with store.files.lock(compacting(view)), store.files.lock(writing(view)):
+            rows += _forget_rows(table, utterance_ids)
+            store.faults.erase(view, utterance_ids)
         # A damaged part can't be searched for these rows, and its rows are computed again anyway.
         store.files.remove_folder(f"{QUARANTINE}/{view}")
         _clear_mirror(store, view)

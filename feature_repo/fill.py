@@ -82,6 +82,11 @@ class FillReport:
         return self.computed == 0 and sum(view.faulted for view in self.views.values()) > 0
 
 
+def writing(view: str) -> str:
+    """Name of the lock under which a fill commits rows to a view, none of them forgotten."""
+    return f"write-{view}"
+
+
 def plan(
     store: Store,
     recipes: Sequence[Recipe],
@@ -189,7 +194,9 @@ def fill(
         table = store.ensure_table(todo.recipe, told.get(view))
         for _ in range(_ATTEMPTS):
             try:
-                table.copy_forward(todo.copy, told.get(view))
+                with store.files.lock(writing(view)):
+                    kept = ~pl.col("utterance_id").is_in(store.manifests.forgotten())
+                    table.copy_forward(todo.copy.filter(kept), told.get(view))
                 break
             except FileNotFoundError as error:
                 # A part that gc took, or a damaged one, whose rows are missing now.
@@ -272,12 +279,18 @@ class _ViewWriter:
         return outcome
 
     def flush(self) -> None:
+        if not self.rows and not self.faults:
+            return
         # Emptied only after the commit: what an interrupt leaves half done is then committed by the last flush, and
         # a row that was committed twice has one live copy.
-        self.table.append(list(self.rows.values()), self.provenance)
-        retried = [(row.utterance_id, row.content_key) for row in self.rows.values()]
-        self.store.faults.cancel(self.table.view, [key for key in retried if key[0] in self.todo.retried])
-        self.rows.clear()
-        self.size = 0
-        self.store.faults.add(self.table.view, self.faults)
-        self.faults.clear()
+        view, faults = self.table.view, self.store.faults
+        with self.store.files.lock(writing(view)):
+            forgotten = set(self.store.manifests.forgotten())
+            rows = [row for row in self.rows.values() if row.utterance_id not in forgotten]
+            self.table.append(rows, self.provenance)
+            retried = [row for row in rows if row.utterance_id in self.todo.retried]
+            faults.cancel(view, [(row.utterance_id, row.content_key) for row in retried])
+            self.rows.clear()
+            self.size = 0
+            faults.add(view, {key: fault for key, fault in self.faults.items() if key[0] not in forgotten})
+            self.faults.clear()

@@ -1,5 +1,7 @@
 """Erasure: what is dropped or forgotten is in no file below the root and comes back through no door."""
 
+import threading
+
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
@@ -11,7 +13,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.fill import fill
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import Recipe
-from feature_repo.store import Store, init_store
+from feature_repo.store import Store, init_store, open_store
 
 TEXT = Recipe("text", "letters", 1, "text", "pooled", 2)
 STEPS = Recipe("text", "letters", 1, "text", "steps", 2, dtype="float16")
@@ -164,3 +166,22 @@ def test_gc_finishes_a_drop_that_was_killed(store):
     assert TEXT.view not in store.views()
     assert gc_dropped(store) == [TEXT.view]
     assert not store.files.local_path(f"features/{TEXT.view}").exists()
+
+
+def test_a_compaction_that_runs_meanwhile_does_not_bring_the_rows_back(store):
+    """Forgetting begins when the compaction has the rows in memory, and has to wait for it."""
+    store.write_manifest("c", rows().with_columns(text=pl.col("text") + "!"))
+    fill(store, [TEXT, STEPS], compute)
+    other = open_store(store.root, cache=str(store.cache))
+    forgetting = threading.Thread(target=lambda: forget(other, ["c/mine"]))
+
+    def begin(moment, operation, path):
+        if operation == "stage" and moment == "before" and "features" in path and not forgetting.ident:
+            forgetting.start()
+            forgetting.join(0.3)
+
+    store.files.hook = begin
+    compact(store.table(TEXT.view))
+    forgetting.join(30)
+    assert [SECRET, SECRET] not in stored_values(store, TEXT.view)
+    assert set(open_store(store.root).table(TEXT.view).live_keys()["utterance_id"]) == {"c/other"}

@@ -8,6 +8,7 @@ import pytest
 
 from feature_repo import fill as fill_module
 from feature_repo.compaction import compact, gc
+from feature_repo.erasure import forget
 from feature_repo.errors import UnknownNameError
 from feature_repo.feature_table import QuarantineWarning
 from feature_repo.fill import fill, plan
@@ -363,6 +364,31 @@ def test_a_retried_fault_that_became_a_row_is_tried_again_when_the_row_is_lost(s
     again = open_store(store.root, cache=str(store.cache))
     with pytest.warns(QuarantineWarning):
         assert len(filled(again, TEXT)[1]) == 1
+
+
+def test_who_is_forgotten_while_they_are_computed_is_not_stored(store):
+    """Forgotten when its row is in memory, and when its older row is about to be copied forward."""
+    contents = {"c/1": "one", "c/2": "two", "c/3": "broken"}
+    store.write_manifest("c", rows(contents))
+
+    def forget_all(done):
+        if done == 2:
+            forget(open_store(store.root, cache=str(store.cache)), list(contents))
+
+    fill(store, [TEXT], Extraction(store, [TEXT], forget_all))
+    assert store.table(TEXT.view).history().filter(pl.col("content_key") != "").is_empty()
+    assert store.faults.entries(TEXT.view).is_empty()
+
+
+def test_who_is_forgotten_after_the_plan_is_not_copied_forward(store):
+    for text in ("one", "ONE", "one"):
+        store.write_manifest("c", rows({"c/1": text}))
+        if text == "one" and TEXT.view in store.views():
+            break
+        filled(store, TEXT)
+    forget_now = lambda _: forget(open_store(store.root, cache=str(store.cache)), ["c/1"])  # noqa: E731
+    filled(store, TEXT, on_plan=forget_now)
+    assert store.table(TEXT.view).history().filter(pl.col("content_key") != "").is_empty()
 
 
 def test_what_is_missing_among_a_hundred_thousand_is_told_in_a_second(tmp_path):
