@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
 
 MIRROR = "mirror"
-CHUNK_BYTES = 64 * 2**20  # converted at once; Arrow's binary arrays end at 2 GiB, and a part may be larger
+CHUNK_BYTES = 16 * 2**20  # converted at once; Arrow's binary arrays end at 2 GiB, and a part may be larger
 _ABANDONED_S = 3600.0  # a segment that was begun this long ago belongs to a process that died
 _BUILDING = ".building-"
 

@@ -76,13 +76,13 @@ def open_segment(folder: Path, recipe: Recipe) -> Segment | None:
     dtype = stored_dtype(recipe)
     try:
         facts = json.loads((folder / _FACTS).read_bytes())
-        values = _map(folder / _VALUES, dtype)
+        values = _map(folder / _VALUES, dtype, whole=recipe.layout == "pooled")
         if facts["layout"] != _LAYOUT:
             return None
         values = values.reshape(-1, recipe.width)
         if recipe.layout == "pooled":
             return Segment(values, None) if len(values) == facts["rows"] else None
-        offsets = _map(folder / _OFFSETS, np.dtype("<i8"))
+        offsets = _map(folder / _OFFSETS, np.dtype("<i8"), whole=True)
         if len(offsets) != facts["rows"] + 1 or offsets[-1] != len(values):
             return None
         return Segment(values, offsets)
@@ -120,11 +120,18 @@ def _steps(recipe: Recipe, column: pa.BinaryArray, itemsize: int) -> tuple[memor
     return whole[int(bounds[0]) : int(bounds[-1])], counts
 
 
-def _map(path: Path, dtype: np.dtype[Any]) -> Array:
+def _map(path: Path, dtype: np.dtype[Any], *, whole: bool) -> Array:
+    # What is taken whole is mapped whole at once (Linux): page by page, the faults took three times as long as the
+    # copying. Sequences are read a batch at a time and may be larger than memory.
+    populate = getattr(mmap, "MAP_POPULATE", 0) if whole else 0
     with path.open("rb") as handle:
         if os.fstat(handle.fileno()).st_size == 0:
             return np.empty(0, dtype)
-        return np.frombuffer(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ), dtype)
+        if populate:
+            mapped = mmap.mmap(handle.fileno(), 0, flags=mmap.MAP_SHARED | populate, prot=mmap.PROT_READ)
+        else:
+            mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(mapped, dtype)
 
 
 def _sync(handle: BinaryIO) -> None:

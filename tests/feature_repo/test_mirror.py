@@ -75,27 +75,30 @@ def test_merged_parts_segments_are_pruned(tmp_path):
     assert names == [part.removesuffix(".parquet")]
 
 
+@pytest.mark.parametrize("recipe", [TEXT, STEPS])
 @pytest.mark.parametrize(
     "damage", ["cut values", "no values", "no facts", "cut facts", "cut offsets", "empty"]
 )
-def test_a_torn_segment_is_never_taken_for_a_whole_one(tmp_path, damage):
-    store = make_store(tmp_path, TEXTS, [STEPS])
-    expected = store.pull(["text_steps"]).steps["text_steps"].flat()[0]
-    (folder,) = (store.cache / "mirror" / STEPS.view).glob("part-*")
+def test_a_torn_segment_is_never_taken_for_a_whole_one(tmp_path, recipe, damage):
+    store = make_store(tmp_path, TEXTS, [recipe])
+    expected = store.pull([recipe.slot]).to_polars()
+    (folder,) = (store.cache / "mirror" / recipe.view).glob("part-*")
     if damage == "empty":
         for path in folder.iterdir():
             path.unlink()
     else:
         what, name = damage.split()
         path = folder / {"values": "values.bin", "facts": "facts.json", "offsets": "offsets.bin"}[name]
+        if not path.exists():
+            return  # a pooled segment has no offsets
         data = path.read_bytes()
         path.unlink()
         if what == "cut":
             path.write_bytes(data[: len(data) // 2])
-    assert open_segment(folder, STEPS) is None
+    assert open_segment(folder, recipe) is None
     again = open_store(store.root, cache=str(tmp_path / "cache"))
-    np.testing.assert_array_equal(again.pull(["text_steps"]).steps["text_steps"].flat()[0], expected)
-    assert open_segment(folder, STEPS) is not None
+    assert again.pull([recipe.slot]).to_polars().equals(expected)
+    assert open_segment(folder, recipe) is not None
     assert not list(folder.parent.glob(".building-*"))
 
 
