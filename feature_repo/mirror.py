@@ -102,6 +102,8 @@ class Mirror:
             return made
         finally:
             shutil.rmtree(building, ignore_errors=True)
+            # Arrow keeps what it decoded with for a next time that does not come.
+            pa.default_memory_pool().release_unused()
 
     def _batches(self, table: FeatureTable, part: str) -> Iterator[pa.RecordBatch]:
         slot = table.recipe.slot
