@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from feature_repo.compaction import compact, gc
 from feature_repo.fill import fill
+from feature_repo.steps import Steps
 from feature_repo.store import open_store
 from tests.feature_repo.planted import (
     MEDIA,
@@ -21,6 +22,7 @@ from tests.feature_repo.planted import (
     fast_folder,
     live,
     new_store,
+    numbers,
     rows,
     stored_live,
     values,
@@ -52,6 +54,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.live: dict[str, dict[str, str]] = {recipe.view: {} for recipe in RECIPES}
         self.past: list[tuple[str, str, str | None]] = []
         self.touched = False  # whether anything but the manifest changed
+        self.unread = False  # whether anything changed
         self.clock = 0
 
     def teardown(self) -> None:
@@ -66,34 +69,57 @@ class StoreMachine(RuleBasedStateMachine):
             self._write_file(name)
         self.ingest()
 
-    @rule(name=st.sampled_from(NAMES), text=st.sampled_from([*CONTENTS, None]))
-    def say_otherwise(self, name: str, text: str | None) -> None:
+    # A change is often extracted at once, so that short sequences hold several.
+
+    @rule(name=st.sampled_from(NAMES), text=st.sampled_from([*CONTENTS, None]), at_once=st.booleans())
+    def say_otherwise(self, name: str, text: str | None, at_once: bool) -> None:
         self.manifest.setdefault(name, {"text": None, "file": None})["text"] = text
+        self._extract_if(at_once)
 
     @rule(
         name=st.sampled_from(NAMES),
         sound=st.sampled_from(["one", "two", "broken a", None, "gone"]),
+        at_once=st.booleans(),
     )
-    def replace_file(self, name: str, sound: str | None) -> None:
+    def replace_file(self, name: str, sound: str | None, at_once: bool) -> None:
         self.manifest.setdefault(name, {"text": None, "file": None})["file"] = sound
         self._write_file(name)
+        self._extract_if(at_once)
+
+    @precondition(lambda self: self.manifest)
+    @rule(
+        data=st.data(),
+        other=st.sampled_from([*CONTENTS, None]),
+        what=st.sampled_from([None, "both", "compact"]),
+    )
+    def there_and_back(self, data, other: str | None, what: str | None) -> None:
+        """Another text and the old one again, each extracted, with the table tidied in between."""
+        name = data.draw(st.sampled_from(sorted(self.manifest)))
+        old = self.manifest[name]["text"]
+        for text in (old, other, old):
+            self.say_otherwise(name, text, at_once=True)
+            for recipe in RECIPES if what else ():
+                self.tidy(recipe, what)
 
     @precondition(lambda self: self.past)
-    @rule(data=st.data())
-    def change_back(self, data) -> None:
+    @rule(data=st.data(), at_once=st.booleans())
+    def change_back(self, data, at_once: bool) -> None:
         """To a text or file that was ingested before, of an utterance that may have left meanwhile."""
         name, what, content = data.draw(st.sampled_from(self.past))
         self.manifest.setdefault(name, {"text": None, "file": None})[what] = content
         self._write_file(name)
+        self._extract_if(at_once)
 
-    @rule(name=st.sampled_from(NAMES))
-    def remove(self, name: str) -> None:
+    @rule(name=st.sampled_from(NAMES), at_once=st.booleans())
+    def remove(self, name: str, at_once: bool) -> None:
         self.manifest.pop(name, None)
+        self._extract_if(at_once)
 
     @rule()
     def ingest(self) -> None:
         files = [str(self._file(name)) if row["file"] else None for name, row in self.manifest.items()]
         frame = rows({name: row["text"] for name, row in self.manifest.items()}, media_uri=files)
+        self.unread = True
         before = self.ingested
         self.ingested = {name: dict(row) for name, row in self.manifest.items()}
         seen = [
@@ -108,9 +134,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     # What the user does.
 
+    def _extract_if(self, at_once: bool) -> None:
+        if at_once:
+            self.extract(retry=False, flush=10**6, again=False)
+
     @rule(retry=st.booleans(), flush=st.sampled_from([1, 40, 10**6]), again=st.booleans())
     def extract(self, retry: bool, flush: int, again: bool) -> None:
-        self.touched = True
+        self.touched = self.unread = True
         self.ingest()  # the fake extraction reads the files as they are now
         if again:
             self._open_again()
@@ -129,7 +159,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(after=st.integers(0, 5), flush=st.sampled_from([1, 40]), hard=st.booleans(), retry=st.booleans())
     def extract_and_be_killed(self, after: int, flush: int, hard: bool, retry: bool) -> None:
         """Killed before the item of that number: softly, so that a last flush is made, or hard, so that nothing is."""
-        self.touched = True
+        self.touched = self.unread = True
         self.ingest()
         expected = self._missing(retry)
 
@@ -160,7 +190,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(recipe=st.sampled_from(RECIPES), what=st.sampled_from(["compact", "gc", "both", "faults"]))
     def tidy(self, recipe, what: str) -> None:
-        self.touched = True
+        self.touched = self.unread = True
         if recipe.view in self.store.views():
             if what in ("compact", "both"):
                 compact(self.store.table(recipe.view))
@@ -183,7 +213,52 @@ class StoreMachine(RuleBasedStateMachine):
                 }
                 assert stored_live(self.store, recipe) == dict(sorted(found.items()))
 
+    @precondition(lambda self: self.unread)
+    @invariant()
+    def what_is_pulled_is_what_the_manifest_says_now(self) -> None:
+        """A row of an older content is stale and never handed out; a nothing is present in no tensor."""
+        self.unread = False
+        recipes = [recipe for recipe in RECIPES if recipe.view in self.store.views()]
+        if not recipes:
+            return
+        for join in ("outer", "inner"):
+            found = self.store.pull([recipe.view for recipe in recipes], join=join)
+            fresh = {recipe.slot: self._fresh(recipe) for recipe in recipes}
+            ids = sorted(self.ingested)
+            if join == "inner":
+                ids = [name for name in ids if all(name in values for values in fresh.values())]
+            assert found.ids == ids
+            for recipe in recipes:
+                expected = fresh[recipe.slot]
+                assert found.present[recipe.slot].tolist() == [name in expected for name in ids]
+                for place, name in enumerate(ids):
+                    value = found.features[recipe.slot]
+                    value = value.row(place) if isinstance(value, Steps) else value[place]
+                    if name in expected:
+                        assert value.tolist() == numbers(recipe, expected[name]).tolist()
+                    else:
+                        assert not value.any()
+                coverage = found.coverage[recipe.slot]
+                assert (coverage.asked, coverage.present) == (len(self.ingested), len(expected))
+                assert coverage.stale + coverage.missing + coverage.faulted == len(
+                    [
+                        name
+                        for name, content in self._wanted(recipe).items()
+                        if self.live[recipe.view].get(name) != content
+                    ]
+                )
+
     # The model.
+
+    def _fresh(self, recipe) -> dict[str, str]:
+        """Content by utterance, where a value of just this content is live."""
+        live_contents = self.live[recipe.view]
+        wanted = self._wanted(recipe)
+        return {
+            name: content
+            for name, content in wanted.items()
+            if content and live_contents.get(name) == content
+        }
 
     def _wanted(self, recipe) -> dict[str, str]:
         """Content by utterance, for those that the recipe applies to."""
@@ -259,7 +334,7 @@ class StoreMachine(RuleBasedStateMachine):
 TestStore = StoreMachine.TestCase
 TestStore.settings = settings(
     max_examples=int(os.environ.get("AFFECTSTORE_MODEL_EXAMPLES", "100")),
-    stateful_step_count=20,
+    stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
