@@ -15,6 +15,10 @@ _NAMES = ("view", "slot", "service", "run", "corpus")
 
 
 class _Console(Console):
+    def __init__(self, *, width: int | None = None, **options: Any) -> None:
+        super().__init__(width=width, **options)
+        self._width = width  # rich keeps the COLUMNS of the moment of import; `size` looks again
+
     @property
     def size(self) -> ConsoleDimensions:
         found = super().size

@@ -41,3 +41,10 @@ def test_a_pipe_gets_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_columns_from_the_environment_count_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "90")
     assert max(map(len, shown(None))) <= 90
+
+
+def test_columns_that_change_after_the_start_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    console = _Console(file=io.StringIO())
+    monkeypatch.setenv("COLUMNS", "90")
+    assert console.size.width == 90
