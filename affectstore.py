@@ -39,7 +39,6 @@ _EXTRAS = {
     "sklearn": "text",
     "soxr": "media",
     "torch": "train",
-    "torchmetrics": "train",
     "transformers": "speech",
     "typeguard": "feast",
     "yaml": "train",

@@ -1,7 +1,7 @@
 """Content keys: a hash of what an extractor reads for one utterance (DESIGN section 2)."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -82,8 +82,3 @@ def _derived_keys(rows: pl.DataFrame, inputs: Sequence[str], live_keys: LiveKeys
         for row in joined.select("utterance_id", *columns).iter_rows()
     ]
     return joined.select("utterance_id", pl.Series("content_key", keys, pl.String))
-
-
-def media_facts(row: Mapping[str, object]) -> dict[str, str | int | float | None]:
-    """What the manifest knows of a row's media, for a fault's facts."""
-    return {name: row[name] for name in ("media_uri", "media_size", "start_s", "end_s")}  # type: ignore[misc]

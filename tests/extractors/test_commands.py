@@ -80,7 +80,7 @@ def test_a_second_run_does_nothing_and_leaves_faults_alone(app, store):
     before = [store.table(view).parts() for view in store.views()]
     output = run(app, "extract", "--profile", "classic")
     assert "nothing to do: 0 utterances computed, no model was loaded" in output
-    assert "3 failed before and were left alone; --retry-faults tries them again" in output
+    assert "3 rows failed before and were left alone; --retry-faults tries them again" in output
     assert [store.table(view).parts() for view in store.views()] == before
     assert "1 failed with media: SilentAudio" in run(
         app, "extract", "--profile", "classic", "--retry-faults", code=1
