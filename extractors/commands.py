@@ -301,7 +301,8 @@ def _tell_report(report: FillReport, profile: str, slots: Mapping[str, str]) -> 
     skipped = sum(view.skipped_faults for view in report.views.values())
     if skipped:
         console.print(
-            f"{skipped:,} rows failed before and were left alone; --retry-faults tries them again", style="dim"
+            f"{skipped:,} rows failed before and were left alone; --retry-faults tries them again",
+            style="dim",
         )
     if not report.everything_failed:
         console.print(f"profile [bold]{profile}[/bold] means these views", highlight=False)

@@ -37,6 +37,9 @@ def meld_texts(count: int) -> list[str]:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 3000
     batch_size = int(sys.argv[2]) if len(sys.argv) > 2 else 32
+    if not os.environ.get("AFFECTSTORE_SAMPLES"):
+        print("skipped: AFFECTSTORE_SAMPLES names no folder with MELD's annotations")
+        return
     from sentence_transformers import SentenceTransformer
 
     texts = sorted(meld_texts(count), key=len, reverse=True)
