@@ -389,29 +389,3 @@ def test_who_is_forgotten_after_the_plan_is_not_copied_forward(store):
     forget_now = lambda _: forget(open_store(store.root, cache=str(store.cache)), ["c/1"])  # noqa: E731
     filled(store, TEXT, on_plan=forget_now)
     assert store.table(TEXT.view).history().filter(pl.col("content_key") != "").is_empty()
-
-
-def test_what_is_missing_among_a_hundred_thousand_is_told_in_a_second(tmp_path):
-    """A command that only looks answers in a second (DESIGN section 5: 106,256 utterances, three views)."""
-    store = new_store(tmp_path)
-    count = 106_256
-    names = [f"c/{number:06d}" for number in range(count)]
-    frame = pl.DataFrame({"utterance_id": names, "text": [f"text {number}" for number in range(count)]})
-    store.write_manifest("c", frame)
-    recipes = [Recipe("text", name, 1, "text", "pooled", 2) for name in ("one", "two", "three")]
-
-    def ones(missing):
-        value = np.ones(2, np.float32)
-        for view, ids in missing.items():
-            for name in ids[: count // 2]:
-                yield view, name, Features(value)
-            return
-
-    with pytest.raises(RuntimeError):
-        fill(store, recipes[:1], ones)
-    cold = open_store(store.root, cache=str(store.cache))
-    began = time.perf_counter()
-    plans = plan(cold, recipes)
-    took = time.perf_counter() - began
-    assert [len(todo.keys) for todo in plans.values()] == [count // 2, count, count]
-    assert took < 2, f"{took:.2f} s"  # 0.4 s on two cores; twice the promise, for a machine that is busy
