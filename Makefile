@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up everything that they need: a virtual environment in .venv and nothing else.
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= text,speaker,speech,wheels,feast,train,dev
+EXTRAS ?= text,speaker,speech,face,face-yolo-cpu,asr,quality,wheels,feast,train,dev
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
@@ -64,6 +64,8 @@ $(STAMP): pyproject.toml constraints.txt infra/stub_wheels.py
 	@$(BIN)/python infra/stub_wheels.py $(STUBS) > /dev/null
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install -qq --disable-pip-version-check \
 		--find-links $(STUBS) --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@case ",$(EXTRAS)," in *,face-yolo-cpu,*) env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install -qq \
+		--disable-pip-version-check --no-deps --constraint constraints.txt ultralytics;; esac
 	@echo "$(EXTRAS)" > $@
 
 wheel-check: ## build the wheel, install it alone in an empty environment, run what a user runs first

@@ -2,21 +2,36 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from extractors.settings import Settings
-from feature_repo.outcome import Fault, Features
+from feature_repo.outcome import Fact, Fault, Features
 from feature_repo.recipe import Recipe
 
 SAMPLE_RATE = 16_000  # Hz of every waveform that an extractor sees (papers/000 III-D)
 
 Waveform = npt.NDArray[np.float32]
-Needs = Literal["text", "audio"]
+Needs = Literal["text", "audio", "frames", "nothing"]
 Outputs = Mapping[str, Features] | Fault
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video, or a still.
+
+    Attributes:
+        time_s: seconds from the utterance's start.
+        image: uint8 ``[height, width, 3]``, RGB, upright.
+        still: whether the file is a picture, not a video.
+    """
+
+    time_s: float
+    image: npt.NDArray[np.uint8]
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,12 +43,16 @@ class Item:
         text: the words that were said.
         audio: ``[samples]``, mono, 16 kHz, nominally within -1 to 1; None for an extractor that needs text.
         language: ISO 639-1 code, None when unknown.
+        seen: what an extractor of frames kept of each sampled frame, in order of time.
+        facts: what is known of the media: channels, the chosen channel, duration.
     """
 
     utterance_id: str
     text: str = ""
     audio: Waveform | None = None
     language: str | None = None
+    seen: tuple[Any, ...] = ()
+    facts: Mapping[str, Fact] = field(default_factory=dict)
 
 
 class Extractor(ABC):

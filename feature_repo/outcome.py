@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,14 @@ class Features:
 
     Attributes:
         value: ``[width]`` for a pooled recipe, ``[n, width]`` for a sequence; None is a legitimate nothing (no face,
-            an empty transcript), which is stored so that it is not computed again.
+            an empty transcript), which is stored so that it is not computed again. A record has no value.
         note: why there is nothing; empty otherwise.
+        columns: the recipe's further columns by name; a nothing may have them too.
     """
 
     value: npt.NDArray[np.generic] | None
     note: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

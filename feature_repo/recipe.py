@@ -10,12 +10,16 @@ from typing import Any, Literal, get_args
 
 from feature_repo.errors import BadInputError
 
-Reads = Literal["text", "media", "rows"]
-Layout = Literal["pooled", "steps"]
+Reads = Literal["text", "media", "rows", "speaker"]
+Layout = Literal["pooled", "steps", "record"]
 StoredDtype = Literal["float32", "float16", "int16"]
+Entity = Literal["utterance", "speaker"]
+# ``step`` is one float32 for each step of a sequence; the others are one value, or one list of any length, a row.
+ColumnType = Literal["float", "int", "text", "floats", "texts", "step"]
 
 # No underscore: `<modality>_<extractor>_<fp8>` must split into its three parts again.
 _NAME = re.compile(r"[a-z][a-z0-9]*")
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def canonical_json(data: object) -> str:
@@ -62,15 +66,19 @@ class Recipe:
         modality: ``text``, ``speaker``, ``speech``, ``face``, ``audio``; names the columns.
         extractor: registered name of what computes it.
         code_version: raised whenever the extractor's numbers change.
-        reads: what a row's content key hashes: the utterance's text, its media and span, or rows of ``inputs``.
-        layout: ``pooled`` is one vector an utterance, ``steps`` a sequence of vectors.
-        width: numbers per vector or step.
+        reads: what a row's content key hashes: the utterance's text, its media and span, its rows of ``inputs``, or
+            the rows of a speaker's clips in the one input.
+        layout: ``pooled`` is one vector a row, ``steps`` a sequence of vectors, ``record`` columns alone.
+        width: numbers per vector or step; 0 for a record.
         dtype: stored number type.
         weights: digest of the model's weights, empty for a model without weights.
         compute_dtype: number type that the model computes in.
         languages: ISO 639-1 codes of the languages that the model knows; empty for any.
         settings: further settings that change the output, those at their default left out.
-        inputs: fingerprints of the recipes whose rows are read, for ``reads="rows"``.
+        inputs: fingerprints of the recipes whose rows are read, for ``reads`` of ``rows`` and ``speaker``.
+        manifest_columns: columns of the manifest that a derived row reads too.
+        columns: name to type of what a row holds beside its vectors: a face's box, a transcript's words.
+        entity: what a row is about: an utterance, or a person.
 
     Raises:
         BadInputError: a name, width or setting that no table could carry.
@@ -88,6 +96,9 @@ class Recipe:
     languages: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    manifest_columns: tuple[str, ...] = ()
+    columns: Mapping[str, ColumnType] = field(default_factory=dict)
+    entity: Entity = "utterance"
 
     def __post_init__(self) -> None:
         for what in ("modality", "extractor"):
@@ -95,18 +106,32 @@ class Recipe:
                 raise BadInputError(
                     f"recipe {what} {getattr(self, what)!r}: a lower-case letter, then lower-case letters and digits"
                 )
-        for what, kind in (("reads", Reads), ("layout", Layout), ("dtype", StoredDtype)):
+        for what, kind in (("reads", Reads), ("layout", Layout), ("dtype", StoredDtype), ("entity", Entity)):
             if getattr(self, what) not in get_args(kind):
                 raise BadInputError(
                     f"recipe {what} {getattr(self, what)!r}; allowed: {', '.join(get_args(kind))}"
                 )
-        if self.width < 1:
-            raise BadInputError(f"recipe width {self.width}: must be at least 1")
-        if (self.reads == "rows") != bool(self.inputs):
+        record = self.layout == "record"
+        if self.width < 0 or (self.width == 0) != record:
+            raise BadInputError(f"recipe width {self.width}: must be at least 1, and 0 for a record")
+        if record and not self.columns:
+            raise BadInputError("a record is its columns, and there is none")
+        for name, column in self.columns.items():
+            if not _COLUMN.fullmatch(name) or column not in get_args(ColumnType):
+                raise BadInputError(
+                    f"recipe column {name!r} of type {column!r}; allowed types: {', '.join(get_args(ColumnType))}"
+                )
+            if column == "step" and self.layout != "steps":
+                raise BadInputError(f"recipe column {name!r}: only a sequence has steps")
+        if (self.reads in ("rows", "speaker")) != bool(self.inputs):
             raise BadInputError("a recipe has inputs exactly when it reads rows")
+        if (self.reads == "speaker") != (self.entity == "speaker"):
+            raise BadInputError("a row is about a speaker exactly when it reads the rows of a speaker's clips")
         # A set in all but name: its order says nothing.
         object.__setattr__(self, "languages", tuple(sorted(set(self.languages))))
         object.__setattr__(self, "inputs", tuple(self.inputs))
+        object.__setattr__(self, "manifest_columns", tuple(self.manifest_columns))
+        object.__setattr__(self, "columns", dict(self.columns))
         try:
             # Through JSON once, so that a recipe read back from a file equals the one that was written.
             object.__setattr__(self, "settings", json.loads(canonical_json(dict(self.settings))))
@@ -139,8 +164,8 @@ class Recipe:
 
     @property
     def slot(self) -> str:
-        """What ``pull`` and the table's value column call it: ``text`` pooled, ``text_steps`` as a sequence."""
-        return self.modality if self.layout == "pooled" else f"{self.modality}_steps"
+        """What ``pull`` and the table's value column call it: ``text``, and ``text_steps`` as a sequence."""
+        return f"{self.modality}_steps" if self.layout == "steps" else self.modality
 
     @classmethod
     def from_identity(cls, data: Mapping[str, Any]) -> "Recipe":
