@@ -22,11 +22,14 @@ _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
-    import extractors.corpora.commands
+    from extractors.corpora import commands as corpora_commands
+    from extractors.quality import derive_commands, quality_command, review_command
 
-    extractors.corpora.commands.add_commands(app)
+    corpora_commands.add_commands(app)
     app.command()(extract)
     app.command("extractors")(list_extractors)
+    for module in (derive_commands, quality_command, review_command):
+        module.add_commands(app)
 
 
 def extract(

@@ -1,0 +1,7 @@
+"""The commands ``derive`` and ``calibrate``."""
+
+import typer
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this module's commands to the command line."""
