@@ -11,6 +11,7 @@ import polars as pl
 from extractors.corpora.delimited import Delimited, parse_delimited, require_columns
 from extractors.corpora.reader import no_files, option
 from extractors.corpora.registry import register_reader
+from extractors.corpora.speakers import speaker_id
 from extractors.corpora.text_repair import decode_lenient, repair_mojibake
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.label_bridge import bridge_labels
@@ -43,6 +44,10 @@ class MeldOptions:
         "repair", "copies with broken apostrophes (itâ€™s, it\\x92s): put right, or refused"
     )
     splits: tuple[str, ...] = option(SPLITS, "the splits to read")
+    speakers: Literal["people", "names"] = option(
+        "people",
+        "people: labels such as 'Woman' are one person a dialogue, 'Joey and Chandler' is nobody; names: as labelled",
+    )
 
 
 @register_reader(
@@ -56,7 +61,8 @@ def read_meld(folder: Path, corpus: str, options: MeldOptions) -> pl.DataFrame:
 
     Start and end times in the files are positions in the episode, not in the clip, so the spans stay empty. A clip
     that is missing keeps its place in ``media_uri``, so that its extraction reports the fault. Clips that nobody
-    annotated are ignored, as the authors advise (github declare-lab/MELD issue 22).
+    annotated are ignored, as the authors advise (github declare-lab/MELD issue 22). ``speaker_raw`` is the label as
+    annotated, ``speaker_id`` the person (:func:`~extractors.corpora.speakers.speaker_id`).
 
     Raises:
         BadInputError: annotation files or clip folders that are missing, a number that is none, or broken text
@@ -70,13 +76,8 @@ def read_meld(folder: Path, corpus: str, options: MeldOptions) -> pl.DataFrame:
             raise UnknownNameError("split of MELD", split, SPLITS)
         table = _annotations(folder, split, options)
         clips = _clips(media, split, options) if media else None
-        frames.append(_rows(table, corpus, split, clips))
+        frames.append(_rows(table, corpus, split, clips, options))
     return pl.concat(frames) if frames else pl.DataFrame()
-
-
-def speaker_slug(name: str) -> str:
-    """A speaker's name as an id: lower case, apostrophes gone, ``_`` for whatever is not a letter or a digit."""
-    return re.sub(r"[\W_]+", "_", re.sub("['’‘`]", "", name.casefold())).strip("_")
 
 
 def _annotations(folder: Path, split: str, options: MeldOptions) -> Delimited:
@@ -107,7 +108,9 @@ def _refuse(table: Delimited, repaired: pl.DataFrame) -> None:
             )
 
 
-def _rows(table: Delimited, corpus: str, split: str, clips: "_Clips | None") -> pl.DataFrame:
+def _rows(
+    table: Delimited, corpus: str, split: str, clips: "_Clips | None", options: MeldOptions
+) -> pl.DataFrame:
     frame = table.frame
     numbers = [_numbers(table, row) for row in range(frame.height)]
     emotions = [label.strip().lower() for label in frame["Emotion"]]
@@ -117,13 +120,19 @@ def _rows(table: Delimited, corpus: str, split: str, clips: "_Clips | None") -> 
             raise UnknownNameError(f"sentiment in {table.path}", sentiment, SENTIMENTS)
     bridged = bridge_labels("meld", emotions)
     speakers = [name.strip() or None for name in frame["Speaker"]]
+    dialogues = [f"{corpus}/{split}/dia{dialogue}" for dialogue, _ in numbers]
     return pl.DataFrame(
         {
-            "utterance_id": [f"{corpus}/{split}/dia{dialogue}_utt{turn}" for dialogue, turn in numbers],
+            "utterance_id": [
+                f"{dialogue}_utt{turn}" for dialogue, (_, turn) in zip(dialogues, numbers, strict=True)
+            ],
             "split": [split] * frame.height,
-            "dialogue_id": [f"{corpus}/{split}/dia{dialogue}" for dialogue, _ in numbers],
+            "dialogue_id": dialogues,
             "turn": [turn for _, turn in numbers],
-            "speaker_id": [f"{corpus}/{speaker_slug(name)}" if name else None for name in speakers],
+            "speaker_id": [
+                speaker_id(corpus, dialogue, name, options.speakers)
+                for dialogue, name in zip(dialogues, speakers, strict=True)
+            ],
             "speaker_raw": speakers,
             "text": frame["Utterance"],
             "language": ["en"] * frame.height,

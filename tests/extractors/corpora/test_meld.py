@@ -8,7 +8,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from extractors.corpora.meld import speaker_slug
 from extractors.corpora.registry import reader
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.manifest import conform
@@ -20,9 +19,15 @@ ROW = '{n},"{text}",{speaker},{emotion},{sentiment},{d},{u},8,21,"00:16:16,059",
 
 
 def row(
-    text: str = "Hi", *, emotion: str = "joy", sentiment: str = "positive", d: int = 0, u: int = 0
+    text: str = "Hi",
+    *,
+    emotion: str = "joy",
+    sentiment: str = "positive",
+    d: int = 0,
+    u: int = 0,
+    speaker: str = "Ross",
 ) -> str:
-    return ROW.format(n=1, text=text, speaker="Ross", emotion=emotion, sentiment=sentiment, d=d, u=u)
+    return ROW.format(n=1, text=text, speaker=speaker, emotion=emotion, sentiment=sentiment, d=d, u=u)
 
 
 def write(folder: Path, encoding: str = "utf-8", **splits: list[str]) -> Path:
@@ -162,19 +167,14 @@ def test_a_repeated_utterance_is_refused_by_the_manifest(tmp_path: Path) -> None
         conform(rows, "meld")
 
 
-@pytest.mark.parametrize(
-    ("name", "slug"),
-    [
-        ("Ross", "ross"),
-        ("Richard’s Date", "richards_date"),
-        ("Mona's Date", "monas_date"),
-        ("Guy #1", "guy_1"),
-        ("Phoebe/Waitress", "phoebe_waitress"),
-        ("Phoebe Sr.", "phoebe_sr"),
-    ],
-)
-def test_speakers_are_ids(name: str, slug: str) -> None:
-    assert speaker_slug(name) == slug
+def test_speakers_are_people_or_labels(tmp_path: Path) -> None:
+    names = ("Ross", "Woman", "Ross and Chandler", "")
+    folder = write(tmp_path, train=[row(u=turn, speaker=name) for turn, name in enumerate(names)])
+    rows = reader("meld").read(folder, splits="train")
+    assert rows["speaker_raw"].to_list() == ["Ross", "Woman", "Ross and Chandler", None]
+    assert rows["speaker_id"].to_list() == ["meld/ross", "meld/train/dia0/woman", None, None]
+    labels = reader("meld").read(folder, splits="train", speakers="names")["speaker_id"].to_list()
+    assert labels == ["meld/ross", "meld/woman", "meld/ross_and_chandler", None]
 
 
 def test_another_name_starts_every_id(tmp_path: Path) -> None:
