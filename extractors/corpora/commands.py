@@ -1,4 +1,4 @@
-"""The commands that bring utterances in: ``ingest``, ``corpora``, and ``demo``, which shows the whole way."""
+"""The commands that bring utterances in: ``ingest``, ``corpora``, ``speakers``, and ``demo``, which shows all."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add ``ingest``, ``corpora`` and ``demo`` to the command line."""
-    for command in (ingest, corpora, demo):
+    """Add ``ingest``, ``corpora``, ``speakers`` and ``demo`` to the command line."""
+    from extractors.corpora.speakers_command import speakers
+
+    for command in (ingest, corpora, speakers, demo):
         app.command()(command)
 
 
