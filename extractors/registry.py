@@ -10,7 +10,7 @@ from extractors.protocol import Extractor
 from extractors.settings import parse_settings
 from feature_repo.errors import UnknownNameError
 
-PACKAGES = ("text", "speaker", "speech", "audio", "face")
+PACKAGES = ("text", "speaker", "speech", "audio", "face", "asr")
 _REGISTERED: dict[str, type[Extractor]] = {}
 E = TypeVar("E", bound=type[Extractor])
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,7 +80,7 @@ def packaged_file(package: str, name: str) -> Path:
     raise BadInputError(f"the weights {name!r} come with the package {package!r}, which is not installed")
 
 
-def weights_digest(place: Path) -> str:
+def weights_digest(place: Path, beside: Sequence[Path] = ()) -> str:
     """SHA-256 over the files that decide a model's output, by relative path and content: 64 hexadecimal digits.
 
     The place itself does not enter: a folder, a hub snapshot and a package with the same files agree. Of a folder
@@ -88,14 +89,19 @@ def weights_digest(place: Path) -> str:
 
     Args:
         place: a model folder, or a single file of weights.
+        beside: further files of weights that the single file refers to, in a fixed order.
 
     Raises:
         BadInputError: the folder holds no weights.
     """
     if place.is_file():
         return _file_digests([place])[0]
-    files = _relevant_files(place)
-    names = [file.relative_to(place).as_posix() for file in files]
+    return files_digest(place, _relevant_files(place))
+
+
+def files_digest(folder: Path, files: Sequence[Path]) -> str:
+    """SHA-256 over these files of a folder, by relative path and content: 64 hexadecimal digits."""
+    names = [file.relative_to(folder).as_posix() for file in files]
     state = hashlib.sha256()
     for name, content in sorted(zip(names, _file_digests(files), strict=True)):
         state.update(f"{name}\0{content}\n".encode())
@@ -144,7 +150,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "affectstore"
 
 
-def _file_digests(files: list[Path]) -> list[str]:
+def _file_digests(files: Sequence[Path]) -> list[str]:
     # Hashing 400 MB takes a second, on every command; a file with the same place, size and time is the same file.
     record = cache_folder() / "weights.json"
     try:

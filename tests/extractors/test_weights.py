@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from extractors import weights
-from extractors.weights import locate, packaged_file, weights_digest
+from extractors.weights import files_digest, locate, packaged_file, weights_digest
 from feature_repo.errors import BadInputError
 from tests.extractors.conftest import MINILM
 
@@ -86,6 +86,16 @@ def test_a_renamed_file_is_another_model(folder):
     before = weights_digest(folder)
     (folder / "config.json").rename(folder / "other.json")
     assert weights_digest(folder) != before
+
+
+def test_named_files_have_the_digest_of_their_names_and_contents(folder):
+    chosen = [folder / "config.json", folder / "1_Dense" / "model.safetensors"]
+    before = files_digest(folder, chosen)
+    assert files_digest(folder, chosen[::-1]) == before
+    (folder / "tokenizer.json").write_text("another")
+    assert files_digest(folder, chosen) == before
+    (folder / "config.json").write_text("another")
+    assert files_digest(folder, chosen) != before
 
 
 def test_a_folder_without_weights_is_refused(tmp_path):
