@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from feature_repo.content import subjects
 from feature_repo.part import TOMBSTONE
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ STATES = ("present", "nothing", "stale", "faulted", "missing", "inapplicable")
 
 @dataclass(frozen=True)
 class ViewCoverage:
-    """How many of one corpus's utterances are in each state in one view."""
+    """How many of one corpus's utterances, or speakers, are in each state in one view."""
 
     view: str
     corpus: str
@@ -35,7 +36,8 @@ class ViewCoverage:
 def utterance_states(store: Store, view: str, manifest: pl.DataFrame) -> pl.DataFrame:
     """The manifest's (utterance_id, corpus) with the live row's ``part`` and ``row`` and a ``state`` of ``STATES``.
 
-    Rows keep the manifest's order; ``part`` and ``row`` are null where there is no live row.
+    Rows keep the manifest's order; ``part`` and ``row`` are null where there is no live row. For a speaker's table
+    there is one row for each speaker of the manifest's rows, whose id stands in ``utterance_id``.
     """
     table = store.table(view)
     key = pl.col("content_key")
@@ -47,7 +49,7 @@ def utterance_states(store: Store, view: str, manifest: pl.DataFrame) -> pl.Data
     wanted = store.wanted_in(table.recipe, manifest)
     faults = store.faults.entries(view).select("utterance_id", "content_key", failed=pl.lit(True))
     joined = (
-        manifest.select("utterance_id", "corpus")
+        subjects(table.recipe, manifest)
         .join(wanted, on="utterance_id", how="left", maintain_order="left")
         .join(live, on="utterance_id", how="left", maintain_order="left")
         .join(faults, on=["utterance_id", "content_key"], how="left", maintain_order="left")

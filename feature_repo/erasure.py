@@ -20,7 +20,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.faults import FAULTS
 from feature_repo.feature_table import FEATURES, QUARANTINE, FeatureTable
 from feature_repo.fill import writing
-from feature_repo.part import TOMBSTONE, newest_us
+from feature_repo.part import TOMBSTONE, key_column, newest_us
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -114,7 +114,7 @@ def _forget_rows(table: FeatureTable, utterance_ids: Sequence[str]) -> int:
     touched = []
     for name in table.all_parts():
         part = table.read_part(name)
-        hit = pc.is_in(part["utterance_id"], wanted)
+        hit = pc.is_in(part[key_column(table.recipe)], wanted)
         erased = pc.and_(hit, pc.not_equal(part["content_key"], TOMBSTONE))
         count = pc.sum(erased).as_py() or 0
         if count:

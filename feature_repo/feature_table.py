@@ -18,6 +18,7 @@ from feature_repo.part import (
     count_column,
     encode_part,
     is_part,
+    key_column,
     newest_us,
     part_name,
     read_footer,
@@ -101,7 +102,7 @@ class FeatureTable:
         return self._footers[name]
 
     def read_part(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A part's rows, page checksums verified.
+        """A part's rows as they are stored, page checksums verified.
 
         Raises:
             FileNotFoundError: gc removed it, or it was damaged and went to quarantine; list again.
@@ -130,8 +131,9 @@ class FeatureTable:
     def history(self) -> pl.DataFrame:
         """Every stored row without its value: utterance_id, content_key, created_timestamp, note, n, part, row.
 
-        ``n`` is the number of steps, or 1 for a pooled vector, and 0 for a nothing or a tombstone; ``row`` is the
-        row's place in its part. Rows that a merged part repeats come once.
+        ``n`` is the number of steps, or 1 for a pooled vector or a record, and 0 for a nothing or a tombstone;
+        ``row`` is the row's place in its part. Rows that a merged part repeats come once. In a speaker's table
+        ``utterance_id`` is the speaker's id.
         """
         names = self._read_histories()
         frames = [self._histories[name] for name in names]
@@ -223,14 +225,14 @@ class FeatureTable:
         raise gone
 
     def _read_history(self, name: str) -> pl.DataFrame:
-        pooled = self.recipe.layout == "pooled"
-        counted = [] if pooled else [count_column(self.recipe)]
-        table = self.read_part(name, ["utterance_id", "content_key", "created_timestamp", "note", *counted])
-        frame = pl.DataFrame(pl.from_arrow(table))
-        if pooled:
-            n = ((pl.col("content_key") != TOMBSTONE) & pl.col("note").is_null()).cast(pl.Int32)
-        else:
+        key = key_column(self.recipe)
+        counted = [count_column(self.recipe)] if self.recipe.layout == "steps" else []
+        table = self.read_part(name, [key, "content_key", "created_timestamp", "note", *counted])
+        frame = pl.DataFrame(pl.from_arrow(table)).rename({key: "utterance_id"})
+        if counted:
             n = pl.col(counted[0])
+        else:
+            n = ((pl.col("content_key") != TOMBSTONE) & pl.col("note").is_null()).cast(pl.Int32)
         frame = frame.with_columns(n=n, part=pl.lit(name), row=pl.int_range(pl.len(), dtype=pl.Int64))
         return frame.select(list(_INDEX_SCHEMA))
 

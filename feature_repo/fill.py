@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from feature_repo.compaction import FLUSH_BYTES
+from feature_repo.content import subjects
 from feature_repo.errors import StoreWriteError
 from feature_repo.feature_table import FeatureTable
 from feature_repo.gate import gated
@@ -101,7 +103,7 @@ def plan(
         store: the store.
         recipes: the wanted embedding spaces.
         corpora: only these corpora; all by default.
-        ids: only these utterances, such as a shard's.
+        ids: only these utterances, such as a shard's; of a recipe about speakers, their speakers.
         retry_faults: plan also what failed before with the same content.
 
     Raises:
@@ -119,9 +121,7 @@ def _plan_view(
 ) -> ViewPlan:
     by_key = ["utterance_id", "content_key"]
     applicable = store.wanted_in(recipe, everything)
-    wanted = applicable.join(
-        chosen.select("utterance_id"), on="utterance_id", how="semi", maintain_order="left"
-    )
+    wanted = applicable.join(subjects(recipe, chosen), on="utterance_id", how="semi", maintain_order="left")
     table = (
         FeatureTable(store.files, recipe) if recipe.view not in store.views() else store.table(recipe.view)
     )
@@ -272,8 +272,9 @@ class _ViewWriter:
         if isinstance(outcome, Fault):
             self.faults[utterance_id, key] = outcome
         else:
-            self.rows[utterance_id] = Row(utterance_id, key, outcome.value, outcome.note)
+            self.rows[utterance_id] = Row(utterance_id, key, outcome.value, outcome.note, outcome.columns)
             self.size += 0 if outcome.value is None else outcome.value.nbytes
+            self.size += sum(_size(entry) for entry in outcome.columns.values())
         if self.size >= self.flush_bytes or time.monotonic() - self.since >= self.flush_seconds:
             self.flush()
         return outcome
@@ -294,3 +295,12 @@ class _ViewWriter:
             self.size = 0
             faults.add(view, {key: fault for key, fault in self.faults.items() if key[0] not in forgotten})
             self.faults.clear()
+
+
+def _size(entry: object) -> int:
+    """About how many bytes an entry of a further column takes."""
+    if isinstance(entry, np.ndarray):
+        return entry.nbytes
+    if isinstance(entry, str):
+        return len(entry)
+    return sum(len(text) for text in entry) if isinstance(entry, list) else 8

@@ -5,48 +5,85 @@ import json
 import uuid
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.recipe import Recipe
+from feature_repo.recipe import ColumnType, Recipe
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-KEY_COLUMNS = ("utterance_id", "content_key", "event_timestamp", "created_timestamp", "note")
+KEY_COLUMNS = ("utterance_id", "speaker_id", "content_key", "event_timestamp", "created_timestamp", "note")
 TOMBSTONE = ""  # content key of a row that says: this utterance has left the manifest
 _TAIL = 2**16  # bytes; more than the footer of any part but one that merged thousands
 _SUPERSEDES = b"affectstore.supersedes"
 _PROVENANCE = b"affectstore.provenance"
+_COLUMN_TYPES: dict[ColumnType, pa.DataType] = {
+    "float": pa.float32(),
+    "int": pa.int64(),
+    "text": pa.string(),
+    "floats": pa.list_(pa.float32()),
+    "texts": pa.list_(pa.string()),
+    "step": pa.list_(pa.float32()),
+}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row to be stored: ``value`` is ``[width]``, ``[n, width]``, or None for a nothing or a tombstone."""
+    """One row to be stored.
+
+    Attributes:
+        utterance_id: what the row is about; a speaker's id in a speaker's table.
+        content_key: hash of what was read; ``TOMBSTONE`` in a row that says that there is nothing any more.
+        value: ``[width]``, ``[n, width]``, or None for a record, a nothing or a tombstone.
+        note: why there is nothing.
+        columns: the recipe's further columns by name, as the gate gives them.
+    """
 
     utterance_id: str
     content_key: str
     value: np.ndarray[Any, Any] | None = None
     note: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def part_schema(recipe: Recipe) -> pa.Schema:
     """Arrow schema of the recipe's parts."""
-    fields = [pa.field("utterance_id", pa.string()), pa.field("content_key", pa.string())]
+    fields = [pa.field(key_column(recipe), pa.string()), pa.field("content_key", pa.string())]
     fields += [pa.field(name, TIMESTAMP) for name in ("event_timestamp", "created_timestamp")]
     fields.append(pa.field("note", pa.string()))
     if recipe.layout == "pooled":
         fields.append(pa.field(recipe.slot, pa.list_(pa.float32())))
-    else:
+    elif recipe.layout == "steps":
         fields += [pa.field(recipe.slot, pa.binary()), pa.field(count_column(recipe), pa.int32())]
+    fields += [
+        pa.field(stored, _COLUMN_TYPES[recipe.columns[name]])
+        for name, stored in further_columns(recipe).items()
+    ]
     return pa.schema(fields)
+
+
+def key_column(recipe: Recipe) -> str:
+    """Name of the stored column that says what a row is about, and of Feast's join key."""
+    return f"{recipe.entity}_id"
 
 
 def count_column(recipe: Recipe) -> str:
     """Name of the column that counts a sequence's steps."""
     return f"{recipe.modality}_n"
+
+
+def further_columns(recipe: Recipe) -> dict[str, str]:
+    """Name of each further column of the recipe to the name that it is stored under."""
+    return {name: f"{recipe.modality}_{name}" for name in recipe.columns}
+
+
+def feature_columns(recipe: Recipe) -> list[str]:
+    """Names of all stored columns that hold what was computed: the value's, the count's, the further ones."""
+    names: list[str] = part_schema(recipe).names
+    return names[names.index("note") + 1 :]
 
 
 def rows_to_arrow(recipe: Recipe, rows: Sequence[Row], created_us: int) -> pa.Table:
@@ -69,9 +106,11 @@ def rows_to_arrow(recipe: Recipe, rows: Sequence[Row], created_us: int) -> pa.Ta
     values = [row.value for row in rows]
     if recipe.layout == "pooled":
         columns.append(_pooled_column(values))
-    else:
+    elif recipe.layout == "steps":
         columns.append(pa.array([b"" if value is None else value.tobytes() for value in values], pa.binary()))
         columns.append(pa.array([0 if value is None else len(value) for value in values], pa.int32()))
+    for name, stored in further_columns(recipe).items():
+        columns.append(pa.array([row.columns.get(name) for row in rows], schema.field(stored).type))
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -146,11 +185,14 @@ def encode_part(table: pa.Table, provenance: Mapping[str, str], supersedes: Sequ
         metadata[_SUPERSEDES] = json.dumps(list(supersedes)).encode()
     sink = io.BytesIO()
     # Floats of an embedding barely compress and a dictionary of them only costs time; page checksums tell a flipped
-    # bit from data.
+    # bit from data. Words compress well.
+    words = {column.name for column in table.schema if column.type in (pa.string(), pa.list_(pa.string()))}
     pq.write_table(
         table.replace_schema_metadata(metadata),
         sink,
-        compression={name: "zstd" if name in KEY_COLUMNS else "none" for name in table.column_names},
+        compression={
+            name: "zstd" if name in KEY_COLUMNS or name in words else "none" for name in table.column_names
+        },
         use_dictionary=False,
         write_page_checksum=True,
     )

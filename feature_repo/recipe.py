@@ -20,6 +20,8 @@ ColumnType = Literal["float", "int", "text", "floats", "texts", "step"]
 # No underscore: `<modality>_<extractor>_<fp8>` must split into its three parts again.
 _NAME = re.compile(r"[a-z][a-z0-9]*")
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
+# What a table, or a frame read from one, says itself of each row.
+_TAKEN = ("utterance_id", "speaker_id", "corpus", "content_key", "note", "state", "n", "steps", "part", "row")
 
 
 def canonical_json(data: object) -> str:
@@ -121,17 +123,24 @@ class Recipe:
                 raise BadInputError(
                     f"recipe column {name!r} of type {column!r}; allowed types: {', '.join(get_args(ColumnType))}"
                 )
+            if name in _TAKEN:
+                raise BadInputError(f"recipe column {name!r}: every table has something of that name")
             if column == "step" and self.layout != "steps":
                 raise BadInputError(f"recipe column {name!r}: only a sequence has steps")
         if (self.reads in ("rows", "speaker")) != bool(self.inputs):
             raise BadInputError("a recipe has inputs exactly when it reads rows")
         if (self.reads == "speaker") != (self.entity == "speaker"):
-            raise BadInputError("a row is about a speaker exactly when it reads the rows of a speaker's clips")
+            raise BadInputError(
+                "a row is about a speaker exactly when it reads the rows of a speaker's clips"
+            )
+        if self.reads == "speaker" and len(self.inputs) != 1:
+            raise BadInputError("a speaker's row reads the clips' rows of one input")
         # A set in all but name: its order says nothing.
         object.__setattr__(self, "languages", tuple(sorted(set(self.languages))))
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "manifest_columns", tuple(self.manifest_columns))
-        object.__setattr__(self, "columns", dict(self.columns))
+        # Sorted as in the file that it is read back from: a part's schema follows this order.
+        object.__setattr__(self, "columns", dict(sorted(self.columns.items())))
         try:
             # Through JSON once, so that a recipe read back from a file equals the one that was written.
             object.__setattr__(self, "settings", json.loads(canonical_json(dict(self.settings))))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from feature_repo.content import subjects
 from feature_repo.coverage import STATES, utterance_states
 from feature_repo.errors import StoreWriteError
 from feature_repo.faults import FAULTS
@@ -36,7 +37,7 @@ _LAYOUT = 1  # raised when the columns or their meaning change
 
 @dataclass(frozen=True)
 class Resolution:
-    """One view, row by row of the manifest that it was resolved against.
+    """One view, row by row of the manifest that it was resolved against; a speaker's, speaker by speaker.
 
     Attributes:
         view: the view.
@@ -73,7 +74,7 @@ def resolve_view(
     folder = mirror.view_folder(view)
     key = _key(store, view, manifest_digest)
     path = folder / f"{_PREFIX}{key}.arrow"
-    found = _read(path, view, manifest.height)
+    found = _read(path, view, subjects(store.recipe(view), manifest).height)
     if found is None:
         found = _resolved(store, view, manifest)
         if key == _key(store, view, manifest_digest):  # else it may be of the parts before or after a change
@@ -108,13 +109,16 @@ def _resolved(store: Store, view: str, manifest: pl.DataFrame) -> Resolution:
 
 def _key(store: Store, view: str, manifest_digest: str) -> str:
     # Names and not parsed footers: a listing is cheap, and part and fault files never change under a name.
-    read = [view, *(store.view_of(fingerprint) for fingerprint in store.recipe(view).inputs)]
+    recipe = store.recipe(view)
+    read = [view, *store.inputs_of(recipe).values()]
     listed = [
         [f"{folder}/{name}", store.files.list_files(f"{folder}/{name}")]
         for folder in (FEATURES, FAULTS)
         for name in read
     ]
-    return digest([_LAYOUT, manifest_digest, *listed])[:32]
+    # What a speaker's row is computed from depends on what people decided too.
+    decided = [store.reviews.stamp()] if recipe.entity == "speaker" else []
+    return digest([_LAYOUT, manifest_digest, *listed, *decided])[:32]
 
 
 def _write(path: Path, found: Resolution) -> None:

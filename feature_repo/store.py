@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from feature_repo.catalog import Catalog
-from feature_repo.content import wanted_keys
+from feature_repo.content import empty_live_keys, subjects, wanted_keys
 from feature_repo.errors import BadInputError, StoreFormatError, UnknownNameError
 from feature_repo.faults import FaultLedger
 from feature_repo.feature_table import FEATURES, FeatureTable
 from feature_repo.files import FileLayer
 from feature_repo.manifest_store import IngestReport, ManifestStore
 from feature_repo.recipe import Recipe
+from feature_repo.reviews import Reviews
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +105,7 @@ class Store:
         faults: the fault ledger.
         catalog: profiles and the views they mean.
         manifests: the manifests.
+        reviews: what people decided on utterances and faces.
     """
 
     def __init__(self, files: FileLayer, cache: Path) -> None:
@@ -113,6 +115,7 @@ class Store:
         self.faults = FaultLedger(files)
         self.catalog = Catalog(files)
         self.manifests = ManifestStore(files)
+        self.reviews = Reviews(files, self.manifests)
         self._tables: dict[str, FeatureTable] = {}
 
     def corpora(self) -> list[str]:
@@ -214,10 +217,37 @@ class Store:
         return self.wanted_in(recipe, self.manifest(corpora))
 
     def wanted_in(self, recipe: Recipe, manifest: pl.DataFrame) -> pl.DataFrame:
-        """The same for manifest rows at hand."""
-        return wanted_keys(
-            recipe, manifest, lambda fingerprint: self.table(self.view_of(fingerprint)).live_keys()
-        )
+        """The same for manifest rows at hand; of a recipe about speakers, for the speakers of these rows.
+
+        A speaker's clips are looked for in all corpora: a part of them would give another key.
+        """
+        inputs = self.inputs_of(recipe)
+
+        def live_keys(fingerprint: str) -> pl.DataFrame:
+            if fingerprint in inputs:
+                return self.table(inputs[fingerprint]).live_keys()
+            return empty_live_keys()
+
+        if recipe.entity == "speaker":
+            keys = wanted_keys(recipe, self.manifest(), live_keys, (), self.reviews.read())
+            return keys.join(subjects(recipe, manifest), on="utterance_id", how="semi", maintain_order="left")
+        about_speakers = [name for name, view in inputs.items() if self.recipe(view).entity == "speaker"]
+        return wanted_keys(recipe, manifest, live_keys, about_speakers)
+
+    def inputs_of(self, recipe: Recipe) -> dict[str, str]:
+        """Fingerprint to view of the tables that the recipe reads; optional ones that do not exist left out.
+
+        Raises:
+            UnknownNameError: an input that is not optional has no table.
+        """
+        found = {}
+        for fingerprint in recipe.inputs:
+            try:
+                found[fingerprint] = self.view_of(fingerprint)
+            except UnknownNameError:
+                if fingerprint not in recipe.settings.get("optional_inputs", ()):
+                    raise
+        return found
 
     def resolve(self, slot_or_view: str, profile: str | None = None) -> str:
         """The view that a slot means in a profile; a view's own name means itself.

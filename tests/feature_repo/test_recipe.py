@@ -25,6 +25,9 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
+COLUMNS = st.dictionaries(
+    st.sampled_from(["time_s", "words", "x"]), st.sampled_from(["float", "int", "text", "floats", "texts"])
+)
 FIELDS = {
     "modality": st.sampled_from(["text", "speaker", "speech", "face", "audio"]),
     "extractor": NAMES,
@@ -37,6 +40,8 @@ FIELDS = {
     "compute_dtype": st.sampled_from(["float32", "bfloat16"]),
     "languages": st.lists(st.sampled_from(["en", "de", "fr", "zh"]), unique=True).map(tuple),
     "settings": st.dictionaries(st.text(min_size=1), PLAIN, max_size=4),
+    "manifest_columns": st.lists(st.sampled_from(["text", "picture"]), unique=True).map(tuple),
+    "columns": COLUMNS,
 }
 RECIPES = st.fixed_dictionaries(FIELDS).map(lambda data: Recipe(**data))
 
@@ -71,11 +76,34 @@ GOLDEN = {
     "caa6edd3c5c132b416721594eeaed0aa078680a49d9dfad5e68f7ea0c0c1e55b": Recipe(
         "text", "adapter", 1, "rows", "pooled", 128, inputs=("00ff", "11ee")
     ),
+    "be1fc7c947ea380dbaf1627a96753a2a7da6fc20119e8d772399b489f099abf2": Recipe(
+        "match",
+        "cosine",
+        1,
+        "rows",
+        "record",
+        0,
+        inputs=("00ff", "11ee"),
+        manifest_columns=("picture",),
+        columns={"similarity": "float", "faces": "int"},
+    ),
+    "2970003732e92ab38c032a97e88319a6a01c2cea883125cb9f1539578a275afe": Recipe(
+        "reference",
+        "mean",
+        1,
+        "speaker",
+        "pooled",
+        512,
+        settings={"clips": 3},
+        inputs=("00ff",),
+        columns={"used_utterance": "texts"},
+        entity="speaker",
+    ),
 }
 
 
 def test_every_field_is_in_these_tests():
-    assert {item.name for item in dataclasses.fields(Recipe)} == {*FIELDS, "inputs"}
+    assert {item.name for item in dataclasses.fields(Recipe)} == {*FIELDS, "inputs", "entity"}
 
 
 @given(RECIPES, st.data())
@@ -97,6 +125,21 @@ def test_inputs_and_their_order_move_it(inputs):
     assert derived(inputs).fingerprint != derived([*inputs, "feed"]).fingerprint
     if len(inputs) > 1:
         assert derived(inputs).fingerprint != derived(inputs[::-1]).fingerprint
+
+
+def test_what_a_row_is_about_moves_it():
+    fields = {"modality": "reference", "extractor": "x", "code_version": 1, "layout": "pooled", "width": 4}
+    of_speakers = Recipe(**fields, reads="speaker", entity="speaker", inputs=("ab",))
+    assert of_speakers.identity()["entity"] == "speaker"
+    assert of_speakers.fingerprint != Recipe(**fields, reads="rows", inputs=("ab",)).fingerprint
+    assert Recipe.from_identity(of_speakers.identity()) == of_speakers
+
+
+def test_the_order_of_columns_is_no_difference():
+    first = Recipe("x", "x", 1, "text", "record", 0, columns={"b": "int", "a": "text"})
+    second = Recipe("x", "x", 1, "text", "record", 0, columns={"a": "text", "b": "int"})
+    assert first.fingerprint == second.fingerprint
+    assert list(first.columns) == list(second.columns)
 
 
 @given(RECIPES)
@@ -227,6 +270,16 @@ def test_one_and_one_point_nought_are_one_threshold():
         ({"width": 0}, "at least 1"),
         ({"inputs": ("ab",)}, "exactly when it reads rows"),
         ({"reads": "rows"}, "exactly when it reads rows"),
+        ({"width": 4, "layout": "record", "columns": {"a": "int"}}, "0 for a record"),
+        ({"width": 0, "layout": "record"}, "a record is its columns"),
+        ({"columns": {"a": "double"}}, "column 'a' of type 'double'; allowed types: float, int"),
+        ({"columns": {"A": "int"}}, "column 'A'"),
+        ({"columns": {"a": "step"}}, "only a sequence has steps"),
+        ({"columns": {"n": "int"}}, "column 'n': every table has something of that name"),
+        ({"entity": "person"}, "allowed: utterance, speaker"),
+        ({"entity": "speaker"}, "exactly when it reads the rows of a speaker's clips"),
+        ({"reads": "speaker", "inputs": ("ab",)}, "exactly when it reads the rows of a speaker's clips"),
+        ({"reads": "speaker", "entity": "speaker", "inputs": ("ab", "cd")}, "rows of one input"),
         ({"settings": {"x": float("nan")}}, "not plain JSON"),
         ({"settings": {"x": object()}}, "not plain JSON"),
         ({"settings": {"x": {1, 2}}}, "not plain JSON"),
