@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from extractors.media import DECODE_VERSION, MediaError, MissingMedia, SilentAudio, TooShort, is_silent
+from extractors.media import MediaError, MissingMedia, SilentAudio, TooShort
 from extractors.protocol import SAMPLE_RATE, Extractor, Item, Needs, Outputs, Waveform
 from extractors.settings import ModelSettings, Settings
+from extractors.sound import DECODE_VERSION, is_silent
 from feature_repo.errors import BadInputError
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import identity_settings

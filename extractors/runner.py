@@ -12,9 +12,11 @@ from typing import Any
 import polars as pl
 
 from extractors.batching import by_cost
-from extractors.media import MediaError, Sound, decode_audio
+from extractors.clip import decode_audio
+from extractors.media import MediaError
 from extractors.protocol import SAMPLE_RATE, Extractor, Item, Outputs
 from extractors.settings import ModelSettings
+from extractors.sound import Sound
 from extractors.throughput import remember
 from feature_repo.errors import AffectStoreError, BadInputError
 from feature_repo.outcome import Fault, Outcome

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from extractors.media import decode_audio
+from extractors.clip import decode_audio
 from extractors.protocol import Item
 from extractors.registry import create
 

@@ -6,17 +6,18 @@ import av
 import numpy as np
 import pytest
 
+from extractors.clip import decode_audio
 from extractors.media import (
     EmptyAudio,
+    EmptyFile,
     MissingMedia,
     NoAudioTrack,
     NotFinite,
     TooLong,
     TruncatedMedia,
     Undecodable,
-    decode_audio,
-    is_silent,
 )
+from extractors.sound import is_silent
 from tests.extractors.conftest import RATE, tone
 
 
@@ -135,7 +136,7 @@ def test_missing_file(tmp_path):
 def test_empty_file(tmp_path):
     path = tmp_path / "empty.wav"
     path.touch()
-    with pytest.raises(EmptyAudio, match="the file is empty"):
+    with pytest.raises(EmptyFile, match="the file is empty"):
         decode_audio(str(path))
 
 
@@ -200,7 +201,7 @@ def test_a_span_without_sound(write_wav, start, end):
 
 
 def test_an_hour_in_one_utterance_is_refused(write_wav, monkeypatch):
-    monkeypatch.setattr("extractors.media.LONGEST_S", 1.0)
+    monkeypatch.setattr("extractors.sound.LONGEST_S", 1.0)
     with pytest.raises(TooLong, match="give its span"):
         decode_audio(write_wav(tone(440, 2.0)))
 
