@@ -1,10 +1,11 @@
-"""The runner: computes what a store lacks, each file decoded once for all extractors of sound (DESIGN section 7)."""
+"""The runner: computes what a store lacks, each clip decoded once for everybody who wants it (DESIGN section 7)."""
 
+import contextlib
+import json
 import os
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
@@ -12,18 +13,23 @@ from typing import Any
 import polars as pl
 
 from extractors.batching import by_cost
-from extractors.clip import decode_audio
-from extractors.media import MediaError
+from extractors.clip import Clip
+from extractors.decoding import ClipRequest, decode_ahead, held_bytes
+from extractors.frame_extractor import FrameExtractor
+from extractors.loading import load
 from extractors.protocol import SAMPLE_RATE, Extractor, Item, Outputs
-from extractors.settings import ModelSettings
+from extractors.settings import ModelSettings, settings_as_texts
 from extractors.sound import Sound
 from extractors.throughput import remember
-from feature_repo.errors import AffectStoreError, BadInputError
+from feature_repo.errors import BadInputError
 from feature_repo.outcome import Fault, Outcome
 from feature_repo.recipe import Recipe
 
 # 20 minutes of sound are 77 MB; utterances of like length meet in a window that large.
 WINDOW_S = 1200.0
+WINDOW_BYTES = 256 << 20  # of what extractors of frames keep of them, over the clips of a window
+WINDOW_CLIPS = 512  # results of clips that hold nothing come out too
+_SOUND_BYTES = SAMPLE_RATE * 4  # a second
 _LIBRARIES = (
     "torch",
     "transformers",
@@ -57,7 +63,8 @@ class Runner:
         manifest: rows of at least the utterances that may be missing.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         decode_threads: files decoded side by side, ahead of the models.
-        window_s: seconds of decoded sound that are held at once.
+        window_s: seconds of decoded sound that meet in batches; about as much again is decoded ahead.
+        window_bytes: bytes of what was seen of frames that meet in batches.
         on_load: told an extractor's name when its model is loaded.
 
     Attributes:
@@ -72,6 +79,7 @@ class Runner:
         device: str = "auto",
         decode_threads: int | None = None,
         window_s: float = WINDOW_S,
+        window_bytes: int = WINDOW_BYTES,
         on_load: Callable[[str], None] | None = None,
     ) -> None:
         self.extractors = extractors
@@ -79,8 +87,10 @@ class Runner:
         self.device = device
         self.decode_threads = decode_threads or min(8, os.cpu_count() or 1)
         self.window_s = window_s
+        self.window_bytes = window_bytes
         self.loaded: list[str] = []
         self._on_load = on_load
+        self._ready: list[Extractor] = []
 
     def recipes(self) -> list[Recipe]:
         """The recipes of all extractors, each once."""
@@ -90,7 +100,7 @@ class Runner:
         return list(by_view.values())
 
     def provenance(self) -> dict[str, dict[str, str]]:
-        """By view: model, library versions and device; told in the store, never compared."""
+        """By view: model, settings, library versions and device; told in the store, never compared."""
         versions = {}
         for library in _LIBRARIES:
             try:
@@ -101,8 +111,9 @@ class Runner:
         for extractor in self.extractors:
             settings = extractor.settings
             model = {"model": settings.model} if isinstance(settings, ModelSettings) else {}
+            chosen = json.dumps(settings_as_texts(settings), sort_keys=True)
             for recipe in extractor.recipes().values():
-                told[recipe.view] = {**model, "device": self.device, **versions}
+                told[recipe.view] = {**model, "settings": chosen, "device": self.device, **versions}
         return told
 
     def compute(self, missing: Mapping[str, Sequence[str]]) -> Generator[Yielded, None, None]:
@@ -118,9 +129,11 @@ class Runner:
         for work in works:
             if work.extractor.needs == "text":
                 yield from self._texts(work)
-        hearing = [work for work in works if work.extractor.needs == "audio"]
-        if hearing:
-            yield from self._sounds(hearing)
+            elif work.extractor.needs == "nothing":
+                yield from self._nothing(work)
+        media = [work for work in works if work.extractor.needs in ("audio", "frames")]
+        if media:
+            yield from self._media(media)
         for work in works:
             remember(rate_key(work.extractor, self.device), work.done, work.seconds)
 
@@ -137,35 +150,59 @@ class Runner:
         items = [Item(utterance_id, text or "", None, language) for utterance_id, text, language in rows]
         yield from self._batches(work, items)
 
-    def _sounds(self, works: Sequence[_Work]) -> Iterator[Yielded]:
+    def _nothing(self, work: _Work) -> Iterator[Yielded]:
+        self._load(work.extractor)
+        yield from self._batches(work, [Item(row[0]) for row in self._rows([work], "utterance_id")])
+
+    def _media(self, works: Sequence[_Work]) -> Iterator[Yielded]:
         for work in works:
             self._load(work.extractor)
-        # Like lengths meet in a window, and the spans of one file follow each other.
-        rows = self._rows(works, "utterance_id", "media_uri", "start_s", "end_s", "media_size")
-        rows.sort(key=lambda row: (-(row[4] or 0), row[1] or "", row[2] or 0.0))
-        window: list[tuple[str, Sound | Fault]] = []
-        held = 0.0
-        for utterance_id, sound in self._decoded(rows):
-            window.append((utterance_id, sound))
-            held += len(sound.samples) / SAMPLE_RATE if isinstance(sound, Sound) else 0.0
-            if held >= self.window_s:
-                yield from self._window(works, window)
-                window, held = [], 0.0
+        requests = self._requests(works)
+        watched = any(request.watchers for request in requests)
+        ahead_bytes = round(self.window_s * _SOUND_BYTES) + (self.window_bytes if watched else 0)
+        window: list[tuple[ClipRequest, Clip]] = []
+        seconds, seen = 0.0, 0
+        with contextlib.closing(decode_ahead(requests, self.decode_threads, ahead_bytes)) as clips:
+            waited = time.perf_counter()
+            for request, clip in clips:
+                for work in works:
+                    work.seconds += (time.perf_counter() - waited) / len(works)
+                window.append((request, clip))
+                seconds += len(clip.sound.samples) / SAMPLE_RATE if isinstance(clip.sound, Sound) else 0.0
+                seen += sum(map(held_bytes, clip.seen))
+                if seconds >= self.window_s or seen >= self.window_bytes or len(window) >= WINDOW_CLIPS:
+                    yield from self._window(works, window)
+                    window, seconds, seen = [], 0.0, 0
+                waited = time.perf_counter()
         yield from self._window(works, window)
 
+    def _requests(self, works: Sequence[_Work]) -> list[ClipRequest]:
+        """One request an utterance, for whoever lacks it: like lengths meet, spans of one file follow each other."""
+        rows = self._rows(works, "utterance_id", "media_uri", "start_s", "end_s", "media_size")
+        rows.sort(key=lambda row: (-(row[4] or 0), row[1] or "", row[2] or 0.0))
+        requests = []
+        for utterance_id, uri, start_s, end_s, _ in rows:
+            lacking = [work.extractor for work in works if utterance_id in work.lacking]
+            sound = any(extractor.needs == "audio" for extractor in lacking)
+            watchers = [extractor for extractor in lacking if isinstance(extractor, FrameExtractor)]
+            requests.append(ClipRequest(utterance_id, str(uri), start_s, end_s, sound, watchers))
+        return requests
+
     def _window(
-        self, works: Sequence[_Work], window: Sequence[tuple[str, Sound | Fault]]
+        self, works: Sequence[_Work], window: Sequence[tuple[ClipRequest, Clip]]
     ) -> Iterator[Yielded]:
         for work in works:
-            items, facts = [], {}
-            for utterance_id, sound in window:
-                if utterance_id not in work.lacking:
+            items: list[Item] = []
+            for request, clip in window:
+                if request.utterance_id not in work.lacking:
                     continue
-                if isinstance(sound, Fault):
-                    yield from _told(work, utterance_id, work.extractor.without_media(sound))
+                item = _item(work.extractor, request, clip)
+                if isinstance(item, Fault):
+                    outcome = work.extractor.without_media(item) if item.stage != "extract" else item
+                    yield from _told(work, request.utterance_id, outcome)
                 else:
-                    items.append(Item(utterance_id, audio=sound.samples))
-                    facts[utterance_id] = sound.facts
+                    items.append(item)
+            facts = {item.utterance_id: item.facts for item in items}
             for view, utterance_id, outcome in self._batches(work, items):
                 if isinstance(outcome, Fault):
                     outcome = replace(outcome, facts={**facts[utterance_id], **outcome.facts})
@@ -181,22 +218,6 @@ class Runner:
             for item, outcome in zip(batch, outcomes, strict=True):
                 yield from _told(work, item.utterance_id, outcome)
 
-    def _decoded(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, Sound | Fault]]:
-        """The sounds in order, a bounded number of them decoded ahead."""
-        pool = ThreadPoolExecutor(self.decode_threads, thread_name_prefix="decode")
-        ahead: deque[tuple[str, Future[Sound | Fault]]] = deque()
-        try:
-            for utterance_id, uri, start_s, end_s, _ in rows:
-                ahead.append((str(utterance_id), pool.submit(_decode, str(uri), start_s, end_s)))
-                if len(ahead) > 4 * self.decode_threads:
-                    first, future = ahead.popleft()
-                    yield first, future.result()
-            while ahead:
-                first, future = ahead.popleft()
-                yield first, future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
     def _rows(self, works: Sequence[_Work], *columns: str) -> list[tuple[Any, ...]]:
         wanted = {utterance_id for work in works for utterance_id in work.lacking}
         rows = self.manifest.filter(pl.col("utterance_id").is_in(list(wanted))).select(columns).rows()
@@ -207,26 +228,12 @@ class Runner:
         return rows
 
     def _load(self, extractor: Extractor) -> None:
-        if extractor.name in self.loaded:
+        if any(extractor is each for each in self._ready):
             return
         if self._on_load:
             self._on_load(extractor.name)
-        _keep_to_this_machine(extractor)
-        try:
-            if extractor.needs == "audio":
-                import av  # noqa: F401  (asked for before the first file, since each file would fail alike)
-            extractor.load(resolve_device(self.device) if extractor.uses_device else "cpu")
-        except AffectStoreError:
-            raise
-        except ModuleNotFoundError as error:
-            raise BadInputError(
-                f"extractor {extractor.name!r} needs the package {error.name!r}, which is not installed: "
-                f"pip install 'affectstore[{extractor.modality.replace('audio', 'media')}]'"
-            ) from error
-        except Exception as error:
-            raise BadInputError(
-                f"extractor {extractor.name!r}: its model could not be loaded: {error}"
-            ) from error
+        load(extractor, self.device)
+        self._ready.append(extractor)
         self.loaded.append(extractor.name)
 
 
@@ -253,24 +260,6 @@ def rate_key(extractor: Extractor, device: str) -> str:
     return f"{extractor.name}:{first.fingerprint[:16]}:{device}"
 
 
-def resolve_device(device: str) -> str:
-    """The device that ``auto`` means, or the named one.
-
-    Raises:
-        BadInputError: a device that this machine does not have.
-    """
-    import torch  # seconds to import: only once a model is loaded
-
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if device == "auto":
-        return "cuda" if cuda else "mps" if mps else "cpu"
-    kind = device.split(":")[0]
-    if not {"cpu": True, "cuda": cuda, "mps": mps}.get(kind, False):
-        there = ["cpu"] + ["cuda"] * cuda + ["mps"] * mps
-        raise BadInputError(f"device {device!r} is not there; this machine has: {', '.join(there)}")
-    return device
-
-
 def select_ids(manifest: pl.DataFrame, holds: Callable[[str], bool]) -> Collection[str]:
     """Ids of the manifest's utterances that the predicate holds for."""
     return [utterance_id for utterance_id in manifest["utterance_id"] if holds(utterance_id)]
@@ -291,18 +280,12 @@ def _told(work: _Work, utterance_id: str, outcome: Outputs) -> Iterator[Yielded]
             )
 
 
-def _decode(uri: str, start_s: float | None, end_s: float | None) -> Sound | Fault:
-    try:
-        return decode_audio(uri, start_s, end_s)
-    except MediaError as error:
-        return error.fault()
-    except Exception as error:  # one file must not end the run
-        return Fault.from_exception("decode", error, path=uri, start_s=start_s, end_s=end_s)
-
-
-def _keep_to_this_machine(extractor: Extractor) -> None:
-    """No telemetry, and no look at the hub for a model that is at hand already."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    if not getattr(extractor.settings, "download", False):
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-        os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+def _item(extractor: Extractor, request: ClipRequest, clip: Clip) -> Item | Fault:
+    """The part of a clip that the extractor reads, or why it is not there."""
+    if extractor.needs == "audio":
+        if isinstance(clip.sound, Sound):
+            return Item(request.utterance_id, audio=clip.sound.samples, facts=clip.facts)
+        return clip.sound or Fault("decode", "NoSound", f"{request.uri}: no sound was decoded")
+    (place,) = (place for place, watcher in enumerate(request.watchers) if watcher is extractor)
+    seen = clip.seen[place]
+    return seen if isinstance(seen, Fault) else Item(request.utterance_id, seen=seen, facts=clip.facts)

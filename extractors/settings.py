@@ -4,6 +4,7 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -67,6 +68,24 @@ def parse_settings(kind: type[S], values: Mapping[str, str], owner: str) -> S:
             raise UnknownNameError(f"setting of extractor {owner}", name, names)
         parsed[name] = _parse(hints[name], text, f"{owner} {name}")
     return kind(**parsed)
+
+
+def settings_as_texts(settings: Settings) -> dict[str, str]:
+    """What :func:`parse_settings` makes these settings of: the fields that differ from their default.
+
+    Files that are named become absolute, so that another working directory finds them.
+    """
+    texts = {}
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if item.name in ("download", "batch_size") or value == item.default:
+            continue
+        if item.name.endswith("model") and Path(value).expanduser().exists():
+            value = str(Path(value).expanduser().resolve())
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        texts[item.name] = ",".join(value) if isinstance(value, tuple) else str(value)
+    return texts
 
 
 def _parse(hint: Any, text: str, what: str) -> Any:

@@ -1,9 +1,10 @@
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from extractors.settings import ModelSettings, Settings, parse_settings, runtime
+from extractors.settings import ModelSettings, Settings, parse_settings, runtime, settings_as_texts
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.recipe import identity_settings
 
@@ -23,6 +24,17 @@ def test_texts_become_the_fields_types():
     parsed = parse_settings(Example, given, "example")
     assert parsed == Example(depth=5, scale=0.5, trim=False, mode="slow", languages=("en", "de"), place="/x")
     assert parse_settings(Example, {"languages": ""}, "example").languages == ()
+
+
+def test_settings_become_the_texts_that_make_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chosen = Example(depth=5, trim=False, languages=("en", "de"), place="model", batch_size=4, download=True)
+    texts = settings_as_texts(chosen)
+    assert texts == {"depth": "5", "trim": "no", "languages": "en,de", "place": "model"}
+    assert parse_settings(Example, {**texts, "batch_size": "4", "download": "yes"}, "example") == chosen
+    (tmp_path / "weights").write_bytes(b"w")
+    monkeypatch.chdir(tmp_path)
+    assert settings_as_texts(Example(model="weights")) == {"model": str(tmp_path / "weights")}
+    assert settings_as_texts(Example(model="org/name")) == {"model": "org/name"}
 
 
 def test_an_unknown_setting_lists_the_known_ones():
