@@ -34,10 +34,23 @@ MANIFEST_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "rater_counts": pl.String,
     "text_key": pl.String,
     "media_key": pl.String,
+    "picture": pl.String,
 }
 # It names a file, and begins every utterance id up to the first slash, which keeps ids unique over all corpora.
 _CORPUS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 SPLITS = ("train", "dev", "test", "all")
+_LATER = {"picture"}  # columns that manifests were written without
+PICTURES = ("left", "right")  # the part of a split-screen picture that shows the speaker; null is the whole
+
+
+def read_rows(stored: pl.DataFrame) -> pl.DataFrame:
+    """A manifest file's rows in the manifest's columns; one that came after it was written is null.
+
+    Raises:
+        polars.exceptions.ColumnNotFoundError: another column is not there.
+    """
+    later = {name: pl.lit(None, MANIFEST_SCHEMA[name]).alias(name) for name in _LATER - set(stored.columns)}
+    return stored.select(later.get(name, pl.col(name)) for name in MANIFEST_SCHEMA)
 
 
 def conform(rows: pl.DataFrame, corpus: str) -> pl.DataFrame:
@@ -48,7 +61,7 @@ def conform(rows: pl.DataFrame, corpus: str) -> pl.DataFrame:
     Raises:
         UnknownNameError: a column that the manifest does not have.
         BadInputError: a corpus name that no file can have, null or duplicate ids, ids outside ``<corpus>/``, an
-            unknown split, a backward span, or values of a wrong type.
+            unknown split or picture, a backward span, or values of a wrong type.
     """
     if not _CORPUS.fullmatch(corpus):
         raise BadInputError(
@@ -90,5 +103,8 @@ def _check(frame: pl.DataFrame, corpus: str) -> None:
     refuse(frame.filter(~column.str.starts_with(f"{corpus}/")), f"utterance ids must start with '{corpus}/'")
     refuse(frame.filter(pl.col("corpus") != corpus), "rows of another corpus")
     refuse(frame.filter(~pl.col("split").is_in(SPLITS)), f"unknown split; allowed: {', '.join(SPLITS)}")
+    refuse(
+        frame.filter(~pl.col("picture").is_in(PICTURES)), f"unknown picture; allowed: {', '.join(PICTURES)}"
+    )
     refuse(frame.filter(pl.col("end_s") <= pl.col("start_s")), "spans that end before they start")
     refuse(frame.filter(pl.col("start_s") < 0), "spans that start before zero")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from feature_repo.content import with_content_keys
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
-from feature_repo.manifest import MANIFEST_SCHEMA, conform
+from feature_repo.manifest import MANIFEST_SCHEMA, conform, read_rows
 from feature_repo.media_digest import with_media
 
 MANIFEST = "manifest"
@@ -58,7 +58,7 @@ class ManifestStore:
         for corpus in known if corpora is None else dict.fromkeys(corpora):
             if corpus not in known:
                 raise UnknownNameError("corpus", corpus, known)
-            frames.append(self._read_table(self._path(corpus)).select(list(MANIFEST_SCHEMA)))
+            frames.append(read_rows(self._read_table(self._path(corpus))))
         return pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
 
     def generation(self, corpus: str) -> int:
@@ -107,17 +107,25 @@ class ManifestStore:
 
     def forgotten(self) -> list[str]:
         """Ids of the utterances that were forgotten on purpose; no ingest brings them back."""
-        try:
-            return self._read_table(_FORGOTTEN)["utterance_id"].to_list()
-        except FileNotFoundError:
-            return []
+        return self._forgotten()["utterance_id"].to_list()
+
+    def speakers_of(self, utterance_ids: Sequence[str]) -> list[str]:
+        """Ids of the speakers of these utterances, also of those that were forgotten."""
+        rows = pl.concat([self.read().select("utterance_id", "speaker_id"), self._forgotten()])
+        found = rows.filter(pl.col("utterance_id").is_in(list(utterance_ids)))["speaker_id"]
+        return found.drop_nulls().unique().sort().to_list()
 
     def forget(self, utterance_ids: Sequence[str]) -> None:
         """Take the utterances out of their manifests, for good."""
         with self.files.lock("forgotten"):
-            kept = sorted({*self.forgotten(), *utterance_ids})
+            # Whose they were stays known: should a kill end this, the next try still finds the speakers' rows.
+            rows = self.read().select("utterance_id", "speaker_id")
+            named = rows.filter(pl.col("utterance_id").is_in(list(utterance_ids)))
+            alone = pl.DataFrame({"utterance_id": list(utterance_ids)}, {"utterance_id": pl.String})
+            known = pl.concat([self._forgotten(), named, alone], how="diagonal")
+            kept = known.unique("utterance_id", keep="first", maintain_order=True).sort("utterance_id")
             sink = io.BytesIO()
-            pl.DataFrame({"utterance_id": kept}, schema={"utterance_id": pl.String}).write_parquet(sink)
+            kept.write_parquet(sink)
             self.files.write(_FORGOTTEN, sink.getvalue())
         for corpus in self.corpora():
             with self.files.lock(f"manifest-{corpus}"):
@@ -125,6 +133,17 @@ class ManifestStore:
                 frame = before.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
                 if frame.height < before.height:
                     self._write(corpus, frame, self.generation(corpus) + 1)
+
+    def _forgotten(self) -> pl.DataFrame:
+        """(utterance_id, speaker_id) of what was forgotten."""
+        schema = {"utterance_id": pl.String, "speaker_id": pl.String}
+        try:
+            stored = self._read_table(_FORGOTTEN)
+        except FileNotFoundError:
+            return pl.DataFrame(schema=schema)
+        if "speaker_id" not in stored.columns:  # written when there were no speakers' tables
+            stored = stored.with_columns(speaker_id=pl.lit(None, pl.String))
+        return stored.select(list(schema))
 
     def _read_table(self, path: str) -> pl.DataFrame:
         data = self.files.read(path)

@@ -19,7 +19,7 @@ import polars as pl
 from feature_repo.coverage import STATES
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.labels import LabelScheme, scheme
-from feature_repo.manifest import MANIFEST_SCHEMA
+from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
 from feature_repo.manifest_store import MANIFEST
 from feature_repo.mirror import Mirror, mirror_of
 from feature_repo.recipe import Recipe
@@ -63,7 +63,8 @@ def pull(
     Raises:
         UnknownNameError: a slot, view, profile, label scheme, join or selected name that does not exist.
         AmbiguousViewError: a slot that means different views.
-        BadInputError: no slots, two views of one slot, ids that are unknown or repeated.
+        BadInputError: no slots, two views of one slot, a view of records or speakers, ids that are unknown or
+            repeated.
         StoreWriteError: the cache folder can't be written.
     """
     if join not in ("inner", "outer"):
@@ -93,7 +94,16 @@ def _views(store: Store, slots: Sequence[str], profile: str | None) -> dict[str,
     views: dict[str, str] = {}
     for name in asked:
         view = store.resolve(name, profile)
-        slot = store.recipe(view).slot
+        recipe = store.recipe(view)
+        slot = recipe.slot
+        if recipe.layout == "record" or recipe.entity == "speaker":
+            what = (
+                "records, which are no features" if recipe.layout == "record" else "one row for each speaker"
+            )
+            raise BadInputError(
+                f"{name!r} can't be pulled: {view} holds {what}; read it with "
+                f"`feature_repo.records.current_rows(store, {view!r}, store.manifest())`, or with Feast"
+            )
         if slot in views:
             raise BadInputError(
                 f"{views[slot]} and {view} are both asked for as {slot!r}; pull them one at a time"
@@ -111,7 +121,7 @@ def _manifest(store: Store) -> tuple[pl.DataFrame, str]:
         state.update(data)
     known = _manifests.get(store)
     if known is None or known[1] != state.hexdigest():
-        frames = [pl.read_parquet(io.BytesIO(data)) for data in files]
+        frames = [read_rows(pl.read_parquet(io.BytesIO(data))) for data in files]
         rows = pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
         known = _manifests[store] = rows, state.hexdigest()
     return known

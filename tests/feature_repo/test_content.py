@@ -35,6 +35,7 @@ ROW = {
     "start_s": 0.5,
     "end_s": 1.5,
     "rater_counts": "{}",
+    "picture": None,
 }
 OTHER = {
     "split": "test",
@@ -58,6 +59,7 @@ OTHER = {
     "start_s": 0.6,
     "end_s": 1.6,
     "rater_counts": '{"joy": 3}',
+    "picture": "left",
 }
 NOTICED = {
     TEXT.view: {"text"},

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.manifest import MANIFEST_SCHEMA, conform
+from feature_repo.manifest import MANIFEST_SCHEMA, conform, read_rows
 
 
 def test_absent_columns_are_null_and_rows_are_sorted():
@@ -36,6 +36,7 @@ GOOD = {"utterance_id": ["c/1", "c/2"]}
         ({"text": ["no id", "none"]}, r"no column 'utterance_id'"),
         ({**GOOD, "corpus": ["c", "d"]}, r"another corpus: 'c/2'"),
         ({**GOOD, "split": ["train", "valid"]}, r"unknown split; allowed: train, dev, test, all: 'c/2'"),
+        ({**GOOD, "picture": ["left", "top"]}, r"unknown picture; allowed: left, right: 'c/2'"),
         ({**GOOD, "start_s": [0.0, 2.0], "end_s": [1.0, 2.0]}, r"end before they start: 'c/2'"),
         ({**GOOD, "start_s": [0.0, -1.0]}, r"before zero: 'c/2'"),
         ({**GOOD, "turn": ["1", "two"]}, r"corpus 'c': a column has values of the wrong type"),
@@ -46,6 +47,20 @@ GOOD = {"utterance_id": ["c/1", "c/2"]}
 def test_what_no_manifest_can_hold_is_refused(columns, message):
     with pytest.raises(BadInputError, match=message):
         conform(pl.DataFrame(columns), "c")
+
+
+def test_which_part_of_the_picture_shows_the_speaker_may_be_unknown():
+    frame = conform(pl.DataFrame({**GOOD, "picture": ["right", None]}), "c")
+    assert frame["picture"].to_list() == ["right", None]
+
+
+def test_rows_written_before_there_were_pictures_have_none():
+    frame = conform(pl.DataFrame({**GOOD, "picture": ["right", None]}), "c")
+    assert read_rows(frame).equals(frame)
+    assert read_rows(frame.drop("picture"))["picture"].to_list() == [None, None]
+    assert dict(read_rows(frame.drop("picture")).schema) == MANIFEST_SCHEMA
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        read_rows(frame.drop("text_key"))
 
 
 def test_many_bad_rows_are_counted_not_listed():

@@ -1,9 +1,11 @@
 """Manifests in the store: counts of what changed, generations, and damage."""
 
+import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.errors import BadInputError, StoreReadError, UnknownNameError
@@ -77,6 +79,50 @@ def test_a_forgotten_utterance_stays_out(manifests):
     assert manifests.read()["utterance_id"].to_list() == ["c/2"]
     report = manifests.replace("c", rows({"c/1": "one", "c/2": "two"}))
     assert (report.total, report.forgotten, report.added) == (1, 1, 0)
+
+
+def test_whose_the_forgotten_were_stays_known(manifests):
+    said = {"c/1": "one", "c/2": "two", "c/3": "three"}
+    manifests.replace("c", rows(said).with_columns(speaker_id=pl.Series(["ann", "bob", None])))
+    manifests.forget(["c/1", "c/3"])
+    assert manifests.forgotten() == ["c/1", "c/3"]
+    assert manifests.speakers_of(["c/1", "c/2", "c/3"]) == ["ann", "bob"]
+    manifests.forget(["c/1", "c/2"])
+    assert manifests.forgotten() == ["c/1", "c/2", "c/3"]
+    assert manifests.speakers_of(["c/1"]) == ["ann"]
+
+
+def test_what_was_forgotten_before_speakers_were_noted_is_still_forgotten(manifests):
+    sink = io.BytesIO()
+    pl.DataFrame({"utterance_id": ["c/1"]}).write_parquet(sink)
+    manifests.files.write("forgotten.parquet", sink.getvalue())
+    manifests.replace("c", rows({"c/1": "one", "c/2": "two"}).with_columns(speaker_id=pl.lit("ann")))
+    assert manifests.forgotten() == ["c/1"]
+    assert manifests.speakers_of(["c/1"]) == []
+    manifests.forget(["c/2"])
+    assert manifests.forgotten() == ["c/1", "c/2"]
+    assert manifests.speakers_of(["c/1", "c/2"]) == ["ann"]
+
+
+def without_pictures(manifests) -> None:
+    """The corpus's manifest as it was written before it had the column."""
+    path = "manifest/c.parquet"
+    data = manifests.files.read(path)
+    told = pq.read_metadata(io.BytesIO(data)).metadata[b"affectstore.generation"].decode()
+    sink = io.BytesIO()
+    frame = pl.read_parquet(io.BytesIO(data)).drop("picture")
+    frame.write_parquet(sink, metadata={"affectstore.generation": told})
+    manifests.files.write(path, sink.getvalue())
+
+
+def test_a_manifest_of_an_earlier_version_is_read_and_the_same_again_is_no_change(manifests):
+    manifests.replace("c", rows({"c/1": "one"}))
+    without_pictures(manifests)
+    assert manifests.read()["picture"].to_list() == [None]
+    report = manifests.replace("c", rows({"c/1": "one"}))
+    assert (report.changed, report.generation) == (0, 1)
+    report = manifests.replace("c", rows({"c/1": "one"}).with_columns(picture=pl.lit("left")))
+    assert (report.changed, report.generation) == (1, 2)
 
 
 @pytest.mark.parametrize("cut", [0, 3, 200])
