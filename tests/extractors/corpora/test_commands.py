@@ -77,7 +77,7 @@ def test_media_folder_options_and_name_reach_the_reader(tmp_path: Path, root: st
 def test_wrong_arguments_are_answered_before_anything_is_written(tmp_path: Path, root: str) -> None:
     path = table(tmp_path, "1,Hi,,")
     for error, match, arguments in (
-        (UnknownNameError, "allowed: crowdflower", ("ingest", "nothing", path)),
+        (UnknownNameError, "allowed: .*crowdflower", ("ingest", "nothing", path)),
         (UnknownNameError, "'worri'; allowed: worry", ("ingest", "crowdflower", path, "-o", "worri=fear")),
         (BadInputError, "expected KEY=VALUE", ("ingest", "table", path, "--name", "a", "--map", "text")),
         (
@@ -97,7 +97,7 @@ def test_corpora_lists_every_reader_or_one() -> None:
     for piece in ("meld", "CC BY-NC-SA 4.0", "recuts=prefer|drop", "worry=drop|fear"):
         assert piece in told
     assert "ravdess" not in run("corpora", "meld").output
-    with pytest.raises(UnknownNameError, match="allowed: crowdflower"):
+    with pytest.raises(UnknownNameError, match="allowed: .*crowdflower"):
         run("corpora", "melt")
 
 
