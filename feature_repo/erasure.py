@@ -7,7 +7,7 @@ online store, and no later ingest brings it back.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,28 +70,59 @@ def gc_dropped(store: Store) -> list[str]:
 def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     """Remove these utterances from every table, the mirror, the ledger, the manifests and the online store, for good.
 
+    What was computed from several clips of a speaker, one of these among them, goes too: the speaker's rows, and
+    whatever was derived from them for the speaker's other utterances. The next derivation makes it anew.
+
     Raises:
         UnknownNameError: an utterance that no manifest has, and that was not forgotten before.
     """
-    known = {*store.manifest()["utterance_id"].to_list(), *store.manifests.forgotten()}
+    manifest = store.manifest()
+    known = {*manifest["utterance_id"].to_list(), *store.manifests.forgotten()}
     for utterance_id in utterance_ids:
         if utterance_id not in known:
             raise UnknownNameError("utterance", utterance_id, [*sorted(known)[:3], "..."])
     # First, so that an extraction that runs beside this does not compute them again.
     store.manifests.forget(utterance_ids)
+    store.reviews.erase(utterance_ids)
+    speakers = store.manifests.speakers_of(utterance_ids)
+    theirs = manifest.filter(pl.col("speaker_id").is_in(speakers))["utterance_id"].to_list()
+    erased = {}
     rows = 0
-    for view in store.views():
+    for view, depends in _inputs_first(store).items():
         table = store.table(view)
+        ids = list(dict.fromkeys([*utterance_ids, *theirs])) if depends else list(utterance_ids)
+        erased[view] = speakers if table.recipe.entity == "speaker" else ids
         # What a compaction or an extraction has in memory would bring the rows back; both look at what is forgotten
         # or listed only under their lock.
         with store.files.lock(compacting(view)), store.files.lock(writing(view)):
-            rows += _forget_rows(table, utterance_ids)
-            store.faults.erase(view, utterance_ids)
+            rows += _forget_rows(table, erased[view])
+            store.faults.erase(view, erased[view])
         # A damaged part can't be searched for these rows, and its rows are computed again anyway.
         store.files.remove_folder(f"{QUARANTINE}/{view}")
         _clear_mirror(store, view)
-    _erase_online(store, utterance_ids)
+    _erase_online(store, utterance_ids, erased)
     return Erased(len(utterance_ids), rows)
+
+
+def _inputs_first(store: Store) -> dict[str, bool]:
+    """Every view, after those that it was computed from, and whether speakers' rows are among these.
+
+    Once a view's inputs are rid of what is forgotten, no fill that runs beside this commits rows computed from it.
+    """
+    recipes = {view: store.recipe(view) for view in store.views()}
+    names = {recipe.fingerprint: view for view, recipe in recipes.items()}
+    found: dict[str, bool] = {}
+
+    def visit(view: str) -> None:
+        if view not in found:
+            inputs = [names[fingerprint] for fingerprint in recipes[view].inputs if fingerprint in names]
+            for read in inputs:
+                visit(read)
+            found[view] = any(found[read] or recipes[read].entity == "speaker" for read in inputs)
+
+    for view in recipes:
+        visit(view)
+    return found
 
 
 def utterances_of(store: Store, speaker_id: str) -> list[str]:
@@ -141,8 +172,8 @@ def _unregister(store: Store, view: str) -> None:
         register(store)
 
 
-def _erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
+def _erase_online(store: Store, utterance_ids: Sequence[str], erased: Mapping[str, Sequence[str]]) -> None:
     if store.files.list_files("feast"):
         from feature_repo.online import erase_online  # imports feast, which takes seconds
 
-        erase_online(store, utterance_ids)
+        erase_online(store, utterance_ids, erased)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from feature_repo.errors import StoreWriteError
-from feature_repo.part import count_column, rows_to_arrow
-from feature_repo.recipe import Recipe, canonical_json
+from feature_repo.errors import BadInputError, StoreWriteError
+from feature_repo.part import count_column, further_columns, key_column, rows_to_arrow
+from feature_repo.recipe import ColumnType, Recipe, canonical_json
 from feature_repo.services import kept_services, services_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def feast_objects(store: Store, registered: Mapping[str, tuple[str, ...]]) -> Fe
         description="A person who speaks, not a name.",
     )
     recipes = {view: store.recipe(view) for view in store.views()}
-    views = {view: feature_view(store, recipe, utterance) for view, recipe in recipes.items()}
+    about = {entity.name: entity for entity in (utterance, speaker)}
+    views = {view: feature_view(store, recipe, about[recipe.entity]) for view, recipe in recipes.items()}
     services = {
         name: FeatureService(
             name=name,
@@ -83,8 +84,15 @@ def feast_objects(store: Store, registered: Mapping[str, tuple[str, ...]]) -> Fe
 def wanted_services(
     store: Store, recipes: Mapping[str, Recipe], registered: Mapping[str, tuple[str, ...]]
 ) -> dict[str, tuple[str, ...]]:
-    """Service name to views: what the profiles call for, and the immutable services that exist already."""
-    pooled = {view: recipe.slot for view, recipe in recipes.items() if recipe.layout == "pooled"}
+    """Service name to views: what the profiles call for, and the immutable services that exist already.
+
+    Services combine the features of utterances: measures and speakers' rows are none.
+    """
+    pooled = {
+        view: recipe.slot
+        for view, recipe in recipes.items()
+        if recipe.layout == "pooled" and recipe.entity == "utterance"
+    }
     profiles = {
         profile: {slot: view for slot, view in store.catalog.slots(profile).items() if view in pooled}
         for profile in store.catalog.profiles()
@@ -92,12 +100,16 @@ def wanted_services(
     return {**kept_services(registered, pooled), **services_of(profiles)}
 
 
-def feature_view(store: Store, recipe: Recipe, utterance: Entity) -> FeatureView:
-    """The feature view of a recipe's table.
+def is_served(recipe: Recipe) -> bool:
+    """Whether the recipe's rows go to the online store: vectors and records do, sequences do not.
 
-    Pooled views go to the online store. Sequences do not: one corpus's frames are tens of gigabytes, and a server that
-    answers with them as JSON serves nobody.
+    One corpus's frames are tens of gigabytes, and a server that answers with them as JSON serves nobody.
     """
+    return recipe.layout != "steps"
+
+
+def feature_view(store: Store, recipe: Recipe, entity: Entity) -> FeatureView:
+    """The feature view of a recipe's table, about utterances or speakers."""
     from feast import FeatureView, FileSource
     from feast.data_format import ParquetFormat
 
@@ -111,12 +123,12 @@ def feature_view(store: Store, recipe: Recipe, utterance: Entity) -> FeatureView
     )
     return FeatureView(
         name=recipe.view,
-        entities=[utterance],
+        entities=[entity],
         schema=view_fields(recipe),
         source=source,
         ttl=timedelta(0),  # an embedding does not age
-        online=recipe.layout == "pooled",
-        description=f"{recipe.layout} {recipe.modality} features by {recipe.extractor}, {recipe.width} numbers each",
+        online=is_served(recipe),
+        description=_description(recipe),
         tags=view_tags(recipe, store.provenance(recipe.view)),
     )
 
@@ -124,12 +136,33 @@ def feature_view(store: Store, recipe: Recipe, utterance: Entity) -> FeatureView
 def view_fields(recipe: Recipe) -> list[Field]:
     """The declared schema of a recipe's view: Feast's inference fails on lists of floats."""
     from feast import Field
-    from feast.types import Array, Bytes, Float32, Int32, String
+    from feast.types import Array, Bytes, FeastType, Float32, Int32, Int64, String
 
-    key = Field(name="utterance_id", dtype=String)
+    types: dict[ColumnType, FeastType] = {
+        "float": Float32,
+        "int": Int64,
+        "text": String,
+        "floats": Array(Float32),
+        "texts": Array(String),
+        "step": Array(Float32),
+    }
+    fields = [Field(name=key_column(recipe), dtype=String)]
     if recipe.layout == "pooled":
-        return [key, Field(name=recipe.slot, dtype=Array(Float32))]
-    return [key, Field(name=recipe.slot, dtype=Bytes), Field(name=count_column(recipe), dtype=Int32)]
+        fields.append(Field(name=recipe.slot, dtype=Array(Float32)))
+    elif recipe.layout == "steps":
+        fields.append(Field(name=recipe.slot, dtype=Bytes))
+        fields.append(Field(name=count_column(recipe), dtype=Int32))
+    fields += [
+        Field(name=stored, dtype=types[recipe.columns[name]])
+        for name, stored in further_columns(recipe).items()
+    ]
+    return fields
+
+
+def _description(recipe: Recipe) -> str:
+    if recipe.layout == "record":
+        return f"{recipe.modality} records by {recipe.extractor}: {', '.join(recipe.columns)}"
+    return f"{recipe.layout} {recipe.modality} features by {recipe.extractor}, {recipe.width} numbers each"
 
 
 def view_tags(recipe: Recipe, provenance: Mapping[str, str]) -> dict[str, str]:
@@ -148,9 +181,25 @@ def view_tags(recipe: Recipe, provenance: Mapping[str, str]) -> dict[str, str]:
         "languages": ",".join(recipe.languages),
         "settings": canonical_json(dict(recipe.settings)) if recipe.settings else "",
         "inputs": ",".join(recipe.inputs),
+        "manifest_columns": ",".join(recipe.manifest_columns),
+        "columns": canonical_json(dict(recipe.columns)) if recipe.columns else "",
+        "entity": recipe.entity if recipe.entity != "utterance" else "",
     }
     told |= {f"provenance.{key}": value for key, value in provenance.items()}
     return {key: value for key, value in told.items() if value}
+
+
+def common_key(recipes: Sequence[Recipe]) -> str:
+    """The join key that the recipes' views share: ``utterance_id`` or ``speaker_id``.
+
+    Raises:
+        BadInputError: some are about utterances and some about speakers.
+    """
+    keys = {key_column(recipe): recipe.view for recipe in recipes}
+    if len(keys) > 1:
+        told = " and ".join(f"{view} by {key}" for key, view in sorted(keys.items()))
+        raise BadInputError(f"one question can't ask for {told}: ask for them one at a time")
+    return next(iter(keys), "utterance_id")
 
 
 def make_readable(table: FeatureTable) -> None:

@@ -185,6 +185,7 @@ def fill(
         RuntimeError: ``compute`` gave no outcome for an utterance; the others are committed.
     """
     told = provenance or {}
+    forgotten = frozenset(store.manifests.forgotten())
     plans = plan(store, recipes, corpora=corpora, ids=ids, retry_faults=retry_faults)
     if on_plan:
         on_plan(plans)
@@ -195,8 +196,9 @@ def fill(
         for _ in range(_ATTEMPTS):
             try:
                 with store.files.lock(writing(view)):
-                    kept = ~pl.col("utterance_id").is_in(store.manifests.forgotten())
-                    table.copy_forward(todo.copy.filter(kept), told.get(view))
+                    table.copy_forward(
+                        _not_forgotten(store, table.recipe, todo.copy, forgotten), told.get(view)
+                    )
                 break
             except FileNotFoundError as error:
                 # A part that gc took, or a damaged one, whose rows are missing now.
@@ -212,7 +214,9 @@ def fill(
             skipped_faults=todo.faulted,
             up_to_date=todo.up_to_date,
         )
-        writers[view] = _ViewWriter(store, table, todo, told.get(view, {}), flush_bytes, flush_seconds)
+        writers[view] = _ViewWriter(
+            store, table, todo, told.get(view, {}), forgotten, flush_bytes, flush_seconds
+        )
     missing = {view: list(todo.keys) for view, todo in plans.items() if todo.keys}
     if not missing:
         return report
@@ -254,10 +258,12 @@ class _ViewWriter:
         table: FeatureTable,
         todo: ViewPlan,
         provenance: Mapping[str, str],
+        forgotten: Collection[str],
         flush_bytes: int,
         flush_seconds: float,
     ) -> None:
         self.store, self.table, self.todo, self.provenance = store, table, todo, provenance
+        self.forgotten = forgotten
         self.flush_bytes, self.flush_seconds = flush_bytes, flush_seconds
         self.rows: dict[str, Row] = {}
         self.faults: dict[tuple[str, str], Fault] = {}
@@ -286,15 +292,35 @@ class _ViewWriter:
         # a row that was committed twice has one live copy.
         view, faults = self.table.view, self.store.faults
         with self.store.files.lock(writing(view)):
-            forgotten = set(self.store.manifests.forgotten())
-            rows = [row for row in self.rows.values() if row.utterance_id not in forgotten]
+            done = [*((row.utterance_id, row.content_key) for row in self.rows.values()), *self.faults]
+            keys = pl.DataFrame(done, {"utterance_id": pl.String, "content_key": pl.String}, orient="row")
+            kept = set(_not_forgotten(self.store, self.table.recipe, keys, self.forgotten).iter_rows())
+            rows = [row for row in self.rows.values() if (row.utterance_id, row.content_key) in kept]
             self.table.append(rows, self.provenance)
             retried = [row for row in rows if row.utterance_id in self.todo.retried]
             faults.cancel(view, [(row.utterance_id, row.content_key) for row in retried])
             self.rows.clear()
             self.size = 0
-            faults.add(view, {key: fault for key, fault in self.faults.items() if key[0] not in forgotten})
+            faults.add(view, {key: fault for key, fault in self.faults.items() if key in kept})
             self.faults.clear()
+
+
+def _not_forgotten(store: Store, recipe: Recipe, rows: pl.DataFrame, before: Collection[str]) -> pl.DataFrame:
+    """The rows (utterance_id, content_key, ...) without those that were computed from what is forgotten now.
+
+    Args:
+        store: the store.
+        recipe: the rows' recipe.
+        rows: what was planned or computed.
+        before: what was forgotten already when it was planned.
+    """
+    forgotten = store.manifests.forgotten()
+    kept = rows.filter(~pl.col("utterance_id").is_in(forgotten))
+    if recipe.inputs and not set(forgotten).issubset(before):
+        # A speaker's clip may have gone, or the speaker's row that others were computed from: their keys are others.
+        wanted = store.wanted_in(recipe, store.manifest())
+        kept = kept.join(wanted, on=["utterance_id", "content_key"], how="semi", maintain_order="left")
+    return kept
 
 
 def _size(entry: object) -> int:

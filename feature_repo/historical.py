@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from feature_repo.feast_objects import make_readable
-from feature_repo.recipe import Recipe
+from feature_repo.feast_objects import common_key, make_readable
+from feature_repo.part import feature_columns
 from feature_repo.registry import open_registered
 
 if TYPE_CHECKING:
@@ -30,33 +30,32 @@ def historical(
 
     Args:
         store: the store; views that Feast does not know are registered first.
-        slots: slots or views, pooled or sequences.
-        ids: utterance ids, in the wanted order.
+        slots: slots or views of any layout, all of utterances or all of speakers.
+        ids: utterance ids, or speaker ids, in the wanted order.
         profile: whose slots are meant.
         at: rows as they were then, in UTC.
 
     Returns:
-        ``utterance_id`` and the views' value columns; null where there is no row, or where the row says nothing.
+        ``utterance_id``, or ``speaker_id``, and the views' value and further columns; null where there is no row, or
+        where the row says nothing.
 
     Raises:
         UnknownNameError: no such slot, view or profile.
+        BadInputError: views of utterances and of speakers at once.
     """
     import pandas as pd  # what Feast takes
 
     recipes = [store.recipe(store.resolve(slot, profile)) for slot in slots]
+    key = common_key(recipes)
     for recipe in recipes:
         make_readable(store.table(recipe.view))
     # A second ahead: a part's stamp lies after the newest in the table, whatever the clock says.
     moment = at or datetime.now(UTC) + timedelta(seconds=1)
     # DuckDB gives the rows in any order.
-    asked = pd.DataFrame({"utterance_id": list(ids), "event_timestamp": moment, _PLACE: range(len(ids))})
+    asked = pd.DataFrame({key: list(ids), "event_timestamp": moment, _PLACE: range(len(ids))})
     asked["event_timestamp"] = pd.to_datetime(asked["event_timestamp"], utc=True)
-    columns = [(recipe.view, column) for recipe in recipes for column in _columns(recipe)]
+    columns = [(recipe.view, column) for recipe in recipes for column in feature_columns(recipe)]
     feast = open_registered(store, [recipe.view for recipe in recipes])
     job = feast.get_historical_features(asked, [f"{view}:{column}" for view, column in columns])
     found = pl.DataFrame(pl.from_arrow(job.to_arrow())).sort(_PLACE)
-    return found.select("utterance_id", *(column for _, column in columns))
-
-
-def _columns(recipe: Recipe) -> list[str]:
-    return [recipe.slot] if recipe.layout == "pooled" else [recipe.slot, f"{recipe.modality}_n"]
+    return found.select(key, *(column for _, column in columns))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.feast_objects import VIEW_TAG, make_readable, service_views
+from feature_repo.feast_objects import VIEW_TAG, common_key, is_served, make_readable, service_views
 from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
 from feature_repo.online_file import erase_rows
-from feature_repo.part import superseded_by
+from feature_repo.part import feature_columns, key_column, part_schema, superseded_by
 from feature_repo.registry import open_registered
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class MaterializeReport:
 def materialize(
     store: Store, slots: Sequence[str] | None = None, *, profile: str | None = None, full: bool = False
 ) -> MaterializeReport:
-    """Load the live rows of pooled views into the online store: those that came since the last time.
+    """Load the live rows of vectors and records into the online store: those that came since the last time.
 
     A row that changed, one that became live again and a tombstone all replace what is there. Views that Feast does not
     know are registered first.
 
     Args:
         store: the store.
-        slots: slots or views; None takes all pooled views of the profile, or of the store.
+        slots: slots or views; None takes all of the profile, or of the store, but sequences.
         profile: whose slots are meant.
         full: load everything, as is done by itself when SQLite's file is gone.
 
@@ -53,7 +53,7 @@ def materialize(
         UnknownNameError: no such slot, view or profile.
         BadInputError: a sequence was asked for; sequences are not served online.
     """
-    views = _pooled_views(store, slots, profile)
+    views = _served_views(store, slots, profile)
     feast = open_registered(store, views)
     with store.files.lock("materialize"):
         if _is_lost(feast):
@@ -107,48 +107,63 @@ def _repeats(table: FeatureTable, name: str, known: frozenset[str]) -> bool:
 def lookup(
     store: Store, slots: str | Sequence[str], ids: Sequence[str], *, profile: str | None = None
 ) -> pl.DataFrame:
-    """What a feature server answers for these utterances.
+    """What a feature server answers for these utterances, or speakers.
 
     Args:
         store: the store.
-        slots: slots or views; or the name of a service.
-        ids: utterance ids, in the wanted order.
+        slots: slots or views, all of utterances or all of speakers; or the name of a service.
+        ids: utterance ids, or speaker ids, in the wanted order.
         profile: whose slots are meant.
 
     Returns:
-        ``utterance_id`` and one ``List(Float32)`` column for each slot under the name that was asked for; null where
-        the online store has nothing for the utterance.
+        ``utterance_id``, or ``speaker_id``; for each slot of vectors a ``List(Float32)`` column under the name that was
+        asked for; and the slot's further columns as ``<that name>_<column>``. Null where the online store has nothing.
 
     Raises:
         UnknownNameError: no such slot, view, service or profile.
-        BadInputError: a sequence was asked for, or a view that was never loaded.
+        BadInputError: a sequence was asked for, a view that was never loaded, or utterances and speakers at once.
     """
     feast = open_feast(store)
     columns = _asked(store, feast, [slots] if isinstance(slots, str) else slots, profile)
+    recipes = {view: store.recipe(view) for view in columns.values()}
+    key = common_key(list(recipes.values()))
     registered = {view.name: view for view in feast.list_feature_views()}
-    for view in columns.values():
+    for view in recipes:
         if view not in registered or not registered[view].materialization_intervals or _is_lost(feast):
             raise BadInputError(
                 f"{view} is not in the online store: run `affectstore materialize {view}` first"
             )
-    features = [f"{view}:{store.recipe(view).slot}" for view in dict.fromkeys(columns.values())]
-    found: dict[str, list[object]] = {view: [] for view in columns.values()}
+    features = [f"{view}:{column}" for view, recipe in recipes.items() for column in feature_columns(recipe)]
+    found: dict[str, list[Any]] = {name.replace(":", "__"): [] for name in features}
     for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
-        rows = [{"utterance_id": name} for name in ids[start : start + _LOOKED_UP_AT_ONCE]]
+        rows = [{key: name} for name in ids[start : start + _LOOKED_UP_AT_ONCE]]
         answer = feast.get_online_features(features, rows, full_feature_names=True).to_dict()
-        for view in found:
-            found[view] += answer[f"{view}__{store.recipe(view).slot}"]
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {"utterance_id": pl.String}
-    schema |= {name: pl.List(pl.Float32) for name in columns}
-    return pl.DataFrame(
-        {"utterance_id": list(ids), **{name: found[view] for name, view in columns.items()}}, schema
-    )
+        for name, values in found.items():
+            values += answer[name]
+    answered = [pl.Series(key, list(ids), pl.String)]
+    for asked, view in columns.items():
+        modality = recipes[view].modality
+        types = pl.DataFrame(pl.from_arrow(part_schema(recipes[view]).empty_table())).schema
+        for column in feature_columns(recipes[view]):
+            dtype = types[column]
+            name = f"{asked}{column.removeprefix(modality)}"
+            series = pl.Series(name, found[f"{view}__{column}"], dtype)
+            # On its way into the online store pandas makes NaN of a null; the gate lets no NaN in.
+            answered.append(series.fill_nan(None) if dtype == pl.Float32 else series)
+    return pl.DataFrame(answered)
 
 
-def erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
-    """Take these utterances' values out of the online store, of all views.
+def erase_online(
+    store: Store, utterance_ids: Sequence[str], erased: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Take values out of the online store.
 
     From SQLite's file they are gone, with what stood there before them; elsewhere they are overwritten with nulls.
+
+    Args:
+        store: the store.
+        utterance_ids: utterances that are taken out of all views, those that the store does not have included.
+        erased: view to all ids, of utterances or speakers, that are taken out of it.
 
     Raises:
         StoreWriteError: another process held SQLite's file too long.
@@ -158,32 +173,42 @@ def erase_online(store: Store, utterance_ids: Sequence[str]) -> None:
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
-    keys = [
-        EntityKey(join_keys=["utterance_id"], entity_values=[Value(string_val=name)])
-        for name in utterance_ids
-    ]
+    version = feast.config.entity_key_serialization_version
+
+    def keys(join_key: str, names: Sequence[str]) -> list[EntityKey]:
+        return [EntityKey(join_keys=[join_key], entity_values=[Value(string_val=name)]) for name in names]
+
+    def serialised(join_key: str, names: Sequence[str]) -> list[bytes]:
+        return [
+            serialize_entity_key(key, entity_key_serialization_version=version)
+            for key in keys(join_key, names)
+        ]
+
     with store.files.lock("materialize"):
         if is_in_sqlite(feast):
-            version = feast.config.entity_key_serialization_version
-            serialised = [serialize_entity_key(key, entity_key_serialization_version=version) for key in keys]
+            only = {
+                f"{feast.project}_{view}": serialised(key_column(store.recipe(view)), names)
+                for view, names in (erased or {}).items()
+            }
             if not _is_lost(feast):
-                erase_rows(online_path(feast), serialised)
+                erase_rows(online_path(feast), serialised("utterance_id", utterance_ids), only)
             return
         now = datetime.now(UTC)
         for view in feast.list_feature_views():
             if view.online and VIEW_TAG in view.tags:
+                names = (erased or {}).get(view.name, utterance_ids)
                 nulls = {feature.name: Value() for feature in view.features}
-                data: list[Any] = [(key, nulls, now, now) for key in keys]
+                data: list[Any] = [(key, nulls, now, now) for key in keys(view.join_keys[0], names)]
                 feast.provider.online_store.online_write_batch(feast.config, view, data, None)
 
 
-def _pooled_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:
+def _served_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:
     if slots is None:
         known = store.views() if profile is None else store.catalog.slots(profile).values()
-        return [view for view in known if store.recipe(view).layout == "pooled"]
+        return [view for view in known if is_served(store.recipe(view))]
     views = list(dict.fromkeys(store.resolve(slot, profile) for slot in slots))
     for view in views:
-        if store.recipe(view).layout != "pooled":
+        if not is_served(store.recipe(view)):
             raise BadInputError(
                 f"{view} holds sequences, which are not served online: use `pull`, or history"
             )
@@ -193,7 +218,7 @@ def _pooled_views(store: Store, slots: Sequence[str] | None, profile: str | None
 def _asked(store: Store, feast: FeatureStore, slots: Sequence[str], profile: str | None) -> dict[str, str]:
     """Column name to view."""
     try:
-        _pooled_views(store, slots, profile)
+        _served_views(store, slots, profile)
         return {slot: store.resolve(slot, profile) for slot in slots}
     except UnknownNameError:
         services = service_views(feast.list_feature_services())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from feature_repo.errors import StoreWriteError
@@ -16,12 +16,15 @@ from feature_repo.errors import StoreWriteError
 _PATIENCE_S = 30.0  # a server's reads take milliseconds
 
 
-def erase_rows(path: Path, entity_keys: Sequence[bytes]) -> None:
+def erase_rows(
+    path: Path, entity_keys: Sequence[bytes], only: Mapping[str, Sequence[bytes]] | None = None
+) -> None:
     """Delete the entities' rows from every feature table in the file, whether Feast's registry knows it or not.
 
     Args:
         path: the online store's file.
         entity_keys: serialised entity keys.
+        only: further keys whose rows are deleted from one table alone, by its name.
 
     Raises:
         StoreWriteError: another process holds the file; nothing of it, or not all of it, is erased.
@@ -29,7 +32,8 @@ def erase_rows(path: Path, entity_keys: Sequence[bytes]) -> None:
     with _opened(path) as database:
         for table in _tables(database):
             database.executemany(
-                f'DELETE FROM "{table}" WHERE entity_key = ?', [(key,) for key in entity_keys]
+                f'DELETE FROM "{table}" WHERE entity_key = ?',
+                [(key,) for key in (*entity_keys, *(only or {}).get(table, ()))],
             )
         database.commit()
         database.execute("VACUUM")

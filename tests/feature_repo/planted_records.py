@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from feature_repo.fill import fill
 from feature_repo.outcome import Features, Outcome
 from feature_repo.recipe import Recipe
 from feature_repo.store import Store
@@ -125,6 +126,15 @@ def stored(store: Store, recipe: Recipe, column: str) -> dict[str, Any]:
             for key, value in found.items()
         }
     return found
+
+
+def derive(store: Store) -> list[tuple[str, str]]:
+    """Bring all four views up to date, inputs first; what was computed."""
+    derivation = Derivation(store)
+    for recipe in (RECORD, FACES, REFERENCE, MATCH):
+        report = fill(store, [recipe], derivation)
+        assert not report.faults_by_reason, report.faults_by_reason
+    return derivation.asked
 
 
 def people(texts: Mapping[str, str], speakers: Mapping[str, str | None]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from feature_repo.fill import fill
 from feature_repo.records import current_rows, live_rows, live_values
 from feature_repo.store import Store
 from tests.feature_repo.planted import memory_root, new_store
-from tests.feature_repo.planted_records import FACES, MATCH, RECORD, REFERENCE, Derivation, people
+from tests.feature_repo.planted_records import FACES, MATCH, RECORD, REFERENCE, Derivation, derive, people
 
 TEXTS = {"c/1": "one two", "c/2": "", "c/3": "?", "c/4": "four"}
 SPEAKERS = {"c/1": "ann", "c/2": "bob", "c/3": "ann", "c/4": None}
@@ -22,15 +22,6 @@ def store(request, tmp_path) -> Store:
     store.write_manifest("c", people(TEXTS, SPEAKERS))
     derive(store)
     return store
-
-
-def derive(store: Store) -> list[tuple[str, str]]:
-    """Bring everything up to date; what was computed."""
-    derivation = Derivation(store)
-    for recipe in (RECORD, FACES, REFERENCE, MATCH):
-        report = fill(store, [recipe], derivation)
-        assert not report.faults_by_reason
-    return derivation.asked
 
 
 def test_a_record_of_every_type_comes_back(store):
