@@ -40,7 +40,7 @@ class YoloV8(Detector):
         Raises:
             BadInputError: a model without landmarks, or of another task.
         """
-        _keep_to_this_machine()
+        keep_to_this_machine()
         from ultralytics.models import YOLO  # seconds to import, and it reads the variables above
         from ultralytics.utils import SETTINGS
 
@@ -87,7 +87,8 @@ class YoloV8(Detector):
         return sorted(found, key=lambda face: -face.score)
 
 
-def _keep_to_this_machine() -> None:
+def keep_to_this_machine() -> None:
+    """Tell ultralytics, before it is imported, to ask nobody, install nothing and write into affectstore's cache."""
     folder = cache_folder() / "ultralytics"
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(folder))
