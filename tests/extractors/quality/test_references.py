@@ -1,6 +1,6 @@
 """References over stored faces: who is averaged, what is told of it, and what a reviewer and a change of a clip do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +8,17 @@ import polars as pl
 import pytest
 
 from extractors.quality import references as module
+from feature_repo.fill import FillReport
 from feature_repo.records import live_values
 from feature_repo.store import Store
 from tests.extractors.quality.conftest import records
 from tests.extractors.quality.planted_faces import look, manifest, planted_store
 
-Derived = Callable[[Store], object]
+Derived = Callable[[Store], Mapping[str, FillReport]]
 
 
 def dialogue() -> dict[str, tuple[str | None, str]]:
-    """Ann (A) is seen in ten of her fifteen clips, her friend Bob (B) in six; Bob's own clips show him; Eve's nobody."""
+    """Ann (A) is seen in ten of her fifteen clips, her friend Bob (B) in six; nobody is in Eve's."""
     clips: dict[str, tuple[str | None, str]] = {}
     for clip in range(15):
         seen = [f"A@{frame}.5" for frame in range(2) if clip < 10] + [
@@ -147,7 +148,7 @@ def test_nothing_is_computed_twice(store: Store, derived: Derived) -> None:
 
 def test_the_half_of_a_split_screen_decides(tmp_path: Path, derived: Derived) -> None:
     clips = {f"c/{n}": ("ann", "A@0.5 B@0.5") for n in range(3)}
-    store = planted_store(tmp_path, clips, picture={name: "right" for name in clips})
+    store = planted_store(tmp_path, clips, picture=dict.fromkeys(clips, "right"))
     derived(store)
     reference = live_values(store, store.catalog.slots("default")["reference"], ["ann"])["ann"]
     assert reference[1] > 0.9, "B sits on the right"
