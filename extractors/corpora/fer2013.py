@@ -106,7 +106,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The csv's rows and their places, one at a time: the file is 300 MB of digits."""
     # A byte that is no UTF-8 becomes a character that no field may hold, and is named as such.
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.reader(file)
+        rows = csv.reader(file, strict=True)
         try:
             header = [name.strip() for name in next(rows, [])]  # one copy has blanks before the names
             require_columns(path, header, ("emotion", "pixels", "Usage"))

@@ -3,6 +3,10 @@
 Where a corpus labels speakers by name, three kinds of label occur. ``Ross`` is the same man wherever he speaks.
 ``Woman`` is another woman in every dialogue, and her reference face would be a mean of strangers. ``Joey and
 Chandler`` are two people, and no reference face can be right.
+
+On MELD's 304 labels: 18 are composite, 101 are roles, 185 are persons, which makes 357 people. The paper counts 352 and
+does not state its rule; 352 results if labels of a dialogue that differ by an article or a number alone ("Nurse #1" and
+"Nurse #2") are one person and "Phoebe Sr" and "Phoebe Sr." are two, which we don't follow.
 """
 
 import re

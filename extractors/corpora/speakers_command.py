@@ -57,7 +57,9 @@ def _tell(census: SpeakerCensus) -> None:
     counts.add_row("utterances without a label", f"{census.unlabelled:,}")
     console.print(counts)
     if census.composites:
-        table = Table("label", "utterances", title="Several people at once: no speaker id")
+        # A title above a narrow table would be broken at the table's width.
+        console.print("[bold]Several people at once: no speaker id[/bold]")
+        table = Table("label", "utterances")
         for label, utterances in census.composites.items():
             table.add_row(escape(label), f"{utterances:,}")
         console.print(table)
@@ -68,7 +70,8 @@ def _tell(census: SpeakerCensus) -> None:
 def _tell_several(found: Mapping[str, Mapping[str, int]], key: str, value: str, title: str) -> None:
     if not found:
         return
-    table = Table(key, value, f"{value} (utterances)", title=title)
+    console.print(f"[bold]{title}[/bold]")
+    table = Table(key, value, f"{value} (utterances)")
     for name, values in found.items():
         listed = ", ".join(f"{each} ({utterances:,})" for each, utterances in values.items())
         table.add_row(escape(name), f"{len(values):,}", escape(listed))

@@ -205,4 +205,4 @@ def test_a_manifest_can_hold_the_rows_under_another_name(tmp_path: Path) -> None
     found = conform(reader("iemocap").read(release(tmp_path), name="usc", unlabelled="yes"), "usc")
     assert found["utterance_id"].str.starts_with("usc/Ses01F_impro01_").all()
     assert set(found["speaker_id"]) == {"usc/Ses01F", "usc/Ses01M"}
-    assert found.filter(pl.col("emotion") == "joy")["turn"].to_list() == [1]
+    assert found.filter(pl.col("emotion") == "joy").select("turn", "picture").rows() == [(1, "right")]
