@@ -30,7 +30,7 @@ PEOPLE: dict[str, tuple[tuple[Shot, float], ...]] = {
     "Erik": ((Shot("d18.mp4", 0.0), 7.2),),
     "Finn": ((Shot("d19.mp4", 0.0), 8.3),),
     "Gil": ((Shot("d20.mp4", 0.4), 7.0),),
-    "Hal": ((Shot("short_hamilton_clip.mp4", 3.7, (185, 0, 270, 270)), 7.8),),
+    "Hal": ((Shot("short_hamilton_clip.mp4", 3.7, (140, 0, 340, 270)), 7.8),),
 }
 NOBODY = (Shot("no_face.mp4", 0.2), Shot("face_noface.mov", 2.9), Shot("noface_face.mov", 0.4))
 STRANGERS = (Shot("multi_face.jpg", 0.0), Shot("short_hamilton_clip.mp4", 8.3))

@@ -1,0 +1,155 @@
+"""Contact sheets (papers/000 fig. 3): examples of each verdict with their frames, faces and words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from extractors.media import MediaError
+from extractors.quality.seen_faces import Sighting, frames_of, seen_faces, spread
+from extractors.quality.sheet_drawing import Box, Key, Mark, Panel, Shown, draw_sheet, save_sheet
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+
+PER_REASON = 8  # examples on a sheet
+_FRAMES = 4  # pictures of an example
+_CLEAR = "passed"  # the sheet of those without a reason
+
+
+def contact_sheets(
+    store: Store,
+    folder: Path,
+    rows: pl.DataFrame,
+    views: Mapping[str, str],
+    similarity_at: float,
+    labels: Mapping[str, str],
+    per_reason: int = PER_REASON,
+    on_example: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write one sheet for each first reason that occurs, and one of those that passed; returns the files.
+
+    The examples are a fixed sample, those with a file first.
+
+    Args:
+        store: the store.
+        folder: gets ``sheet_<reason>.png``; made if absent.
+        rows: one row per utterance with the manifest's columns, the measures' ``transcript_text,
+            alignment_cosine, alignment_levenshtein`` as far as there are any, and the verdict's ``reason, reasons``.
+        views: slot to view of the measures.
+        similarity_at: cosine from which a face is the speaker's.
+        labels: reason to words, in the paper's order.
+        per_reason: examples on a sheet.
+        on_example: told 1 after each example.
+    """
+    written = []
+    for reason, words in {**labels, _CLEAR: "passed"}.items():
+        chosen = examples(rows, None if reason == _CLEAR else reason, per_reason)
+        if not chosen.height:
+            continue
+        seen = seen_faces(store, views, chosen["utterance_id"].to_list())
+        panels = []
+        for row in chosen.iter_rows(named=True):
+            panels.append(utterance_panel(row, seen.get(row["utterance_id"]), similarity_at))
+            if on_example:
+                on_example(1)
+        total = rows.filter(_has(None if reason == _CLEAR else reason)).height
+        title = f"{words[:1].upper()}{words[1:]}: {chosen.height} of {total:,} utterances"
+        sheet = draw_sheet(title, panels, keys(similarity_at))
+        written.append(save_sheet(sheet, folder / f"sheet_{reason}.png"))
+    return written
+
+
+def examples(rows: pl.DataFrame, reason: str | None, count: int) -> pl.DataFrame:
+    """A fixed sample of the utterances with this first reason (None: that passed), those with a file first."""
+    found = rows.filter(_has(reason))
+    order = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in found["utterance_id"]]
+    found = found.with_columns(pl.Series("_order", order, pl.Binary), _absent=pl.col("media_uri").is_null())
+    return found.sort("_absent", "_order").head(count).drop("_absent", "_order").sort("utterance_id")
+
+
+def utterance_panel(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float) -> Panel:
+    """An utterance's words, reasons and frames; why there are none, where its media can't be shown.
+
+    Args:
+        row: a row as :func:`contact_sheets` has them.
+        seen: what was seen in it, None if it was never looked at.
+        similarity_at: cosine from which a face is the speaker's.
+    """
+    title = f"{row['utterance_id']}   {row['speaker_raw'] or 'no speaker'}"
+    if row.get("speaker_id") is None and row["speaker_raw"]:
+        title += " (nobody in particular)"
+    reasons = "; ".join(row.get("reasons") or ()) or "passed every check"
+    lines = [reasons, f"text: {_quoted(row['text'])}"]
+    if "transcript_text" in row:
+        numbers = [
+            f"{name} {row[column]:.2f}"
+            for name, column in (("cosine", "alignment_cosine"), ("Levenshtein", "alignment_levenshtein"))
+            if row.get(column) is not None
+        ]
+        told = f" ({', '.join(numbers)})" if numbers else ""
+        lines.append(f"transcript: {_quoted(row['transcript_text'])}{told}")
+    try:
+        shown = _shown(row, seen, similarity_at)
+    except MediaError as error:
+        return Panel(title, tuple(lines), missing=f"No pictures: {error}")
+    missing = (
+        "" if shown else "No pictures: the utterance has no file" if not row["media_uri"] else "No pictures"
+    )
+    return Panel(title, tuple(lines), shown, missing)
+
+
+def keys(similarity_at: float) -> list[Key]:
+    """What the colours of boxes and borders mean."""
+    return [
+        Key("good", f"the speaker: similarity at least {similarity_at:g}"),
+        Key("other", "another face"),
+        Key("plain", "a face of nobody known: the speaker has no reference"),
+        Key("bad", "no face was detected in the frame"),
+    ]
+
+
+def face_box(face: Any, similarity_at: float) -> Box:
+    """A stored face's box, coloured and labelled by its similarity to the speaker's reference."""
+    mark: Mark = "plain"
+    if face.similarity is not None:
+        mark = "good" if face.similarity >= similarity_at else "other"
+    label = "" if face.similarity is None else f"{face.similarity:.2f}"
+    return Box(face.x, face.y, face.width, face.height, label, mark)
+
+
+def _has(reason: str | None) -> pl.Expr:
+    return pl.col("reason").is_null() if reason is None else pl.col("reason") == reason
+
+
+def _quoted(text: str | None) -> str:
+    return "none" if text is None else f"“{text}”"
+
+
+def _shown(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float) -> tuple[Shown, ...]:
+    if not row["media_uri"]:
+        return ()
+    best = max(
+        (face for face in (seen.faces if seen else ()) if face.similarity is not None),
+        key=lambda face: face.similarity or -1.0,
+        default=None,
+    )
+    # An utterance that nobody looked at still shows its first frame.
+    times = spread(seen.times if seen else (0.5,), _FRAMES, () if best is None else (best.time_s,))
+    shown = []
+    for frame in frames_of(row, times):
+        faces = seen.at(frame.time_s) if seen else []
+        if frame.still and seen:
+            faces = list(seen.faces)
+        caption = "still image" if frame.still else f"{frame.time_s:.1f} s"
+        if seen and not faces:
+            caption += ": no face"
+        # The likest last: its label lies on top of its neighbours'.
+        faces.sort(key=lambda face: -2.0 if face.similarity is None else face.similarity)
+        boxes = tuple(face_box(face, similarity_at) for face in faces)
+        shown.append(Shown(frame.image, caption, boxes, "bad" if seen and not faces else None))
+    return tuple(shown)

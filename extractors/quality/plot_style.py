@@ -1,0 +1,65 @@
+"""How the figures of quality control look: one palette, one font, the same bytes for the same numbers."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Okabe and Ito's palette, which colour-blind readers tell apart (jfly.uni-koeln.de/color).
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#000000", "#999999"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
+THRESHOLD = VERMILION
+
+_STYLE: Mapping[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "affectstore",  # else each file has ids of its own
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style, for figures that are made within; matplotlib's own settings are put back after."""
+    import matplotlib  # takes a third of a second
+
+    with matplotlib.rc_context(dict(_STYLE)):
+        yield
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of so many inches that belongs to no window and to no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # loads matplotlib's renderer
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Any, path: Path) -> list[Path]:
+    """Write the figure as PNG for the screen and as SVG for print; returns both paths.
+
+    Args:
+        figure: of :func:`new_figure`.
+        path: without a suffix.
+    """
+    written = []
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
+        target = path.with_name(path.name + suffix)
+        figure.savefig(target, metadata=metadata)
+        written.append(target)
+    return written
