@@ -1,5 +1,6 @@
 """One clip, decoded once: its sound, and its sampled frames shown to everybody who wants to look (DESIGN section 7)."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -47,6 +48,7 @@ def decode_clip(
     sound: bool = True,
     watchers: Sequence[Watcher] = (),
     threads: int = 1,
+    stop: threading.Event | None = None,
 ) -> Clip:
     """Decode a file or a span of it once, in order, for everybody who wants a part of it.
 
@@ -60,10 +62,11 @@ def decode_clip(
         sound: whether the sound is wanted.
         watchers: who looks at frames, each at those of its sampling.
         threads: of the picture's decoder; more than one pays where few files are decoded side by side.
+        stop: ends the decode early once it is set; what comes back then says so.
     """
     wishes = [wish_of(watcher) for watcher in watchers]
     facts: dict[str, Fact] = {"path": uri, "start_s": start_s, "end_s": end_s}
-    decoded = _decode(uri, start_s, end_s, sound, wishes, threads, facts)
+    decoded = _decode(uri, start_s, end_s, sound, wishes, threads, facts, stop)
     heard: Sound | Fault | None = None
     if sound:
         heard = decoded.sound if isinstance(decoded.sound, Sound) else _fault(decoded.sound, facts)
@@ -130,6 +133,7 @@ def _decode(
     wishes: Sequence[Wish],
     threads: int,
     facts: dict[str, Fact],
+    stop: threading.Event | None = None,
 ) -> _Decoded:
     """One open, one loop over the packets, each track's errors its own."""
     decoded = _Decoded()
@@ -156,7 +160,7 @@ def _decode(
                 stream.codec_context.thread_count = threads
             except Exception as error:
                 decoded.pictures = _told(error, uri, facts)
-        _read(container, heard, shown, decoded, uri, facts)
+        _read(container, heard, shown, decoded, uri, facts, stop)
     return decoded
 
 
@@ -167,6 +171,7 @@ def _read(
     decoded: _Decoded,
     uri: str,
     facts: dict[str, Fact],
+    stop: threading.Event | None,
 ) -> None:
     tracks: dict[int, SoundTrack | PictureTrack] = {
         track.stream.index: track for track in (heard, shown) if track is not None
@@ -187,6 +192,8 @@ def _read(
             container.seek(place, stream=leading.stream, backward=True)
         streams = [track.stream for track in tracks.values()]
         for packet in container.demux(*streams) if streams else ():
+            if stop is not None and stop.is_set():
+                raise InterruptedError(f"{uri}: the run ended while it was decoded")
             track = tracks.get(packet.stream.index)
             if track is None or track.done:
                 continue

@@ -198,8 +198,8 @@ class Runner:
                     continue
                 item = _item(work.extractor, request, clip)
                 if isinstance(item, Fault):
-                    outcome = work.extractor.without_media(item) if item.stage != "extract" else item
-                    yield from _told(work, request.utterance_id, outcome)
+                    told = work.extractor.without_media(item) if item.stage != "extract" else item
+                    yield from _told(work, request.utterance_id, told)
                 else:
                     items.append(item)
             facts = {item.utterance_id: item.facts for item in items}
@@ -286,6 +286,7 @@ def _item(extractor: Extractor, request: ClipRequest, clip: Clip) -> Item | Faul
         if isinstance(clip.sound, Sound):
             return Item(request.utterance_id, audio=clip.sound.samples, facts=clip.facts)
         return clip.sound or Fault("decode", "NoSound", f"{request.uri}: no sound was decoded")
-    (place,) = (place for place, watcher in enumerate(request.watchers) if watcher is extractor)
+    watching: Sequence[object] = request.watchers
+    (place,) = (place for place, watcher in enumerate(watching) if watcher is extractor)
     seen = clip.seen[place]
     return seen if isinstance(seen, Fault) else Item(request.utterance_id, seen=seen, facts=clip.facts)

@@ -17,6 +17,7 @@ def frame_times(duration_s: float, sampling: Sampling) -> list[float]:
         sampling: ``seconds`` is one frame a second from 0.5 s, and the middle of what is shorter (406 spans of MELD
             are); ``offsets`` are the frames around each of those, within the utterance, those themselves left out.
     """
+    duration_s = round(duration_s, 3)  # 7.6 - 5.1 is a little less than 2.5, and 12.6 - 10.1 is not
     count = int((duration_s - FIRST_S) / EVERY_S) + 1 if duration_s > FIRST_S else 0
     base = [FIRST_S + place * EVERY_S for place in range(count)] or [max(duration_s, 0.0) / 2]
     base = [time for time in base if time < duration_s] or base[:1]
