@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from feature_repo.fill import FillReport, ViewPlan
     from feature_repo.store import Store
 
-_INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -237,7 +237,7 @@ def _run(
         progress.update(task, total=total, visible=total > 0)
 
     try:
-        with _ending_like_ctrl_c(), progress:
+        with ending_like_ctrl_c(), progress:
             report, _ = run_extraction(
                 store,
                 chosen,
@@ -261,12 +261,12 @@ def _run(
             f"interrupted; kept: {told or 'nothing was missing'}; the same command goes on from here",
             soft_wrap=True,
         )
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     return report
 
 
 @contextmanager
-def _ending_like_ctrl_c() -> Iterator[None]:
+def ending_like_ctrl_c() -> Iterator[None]:
     """A job that is told to end (a cluster's time limit) keeps its finished work as after Ctrl-C."""
 
     def interrupt(number: int, frame: object) -> None:
