@@ -1,5 +1,6 @@
 """An extraction: a runner's features filled into a store, and the catalogue pointed at them."""
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from extractors.protocol import Extractor
@@ -42,6 +43,9 @@ def extract(
         BadInputError: weights that are not at hand, a model that could not be loaded.
         StoreWriteError: disk full or read-only.
     """
+    for extractor in extractors:
+        for remark in extractor.remarks(store.manifest()["utterance_id"]):
+            warnings.warn(remark, stacklevel=2)
     runner = Runner(extractors, store.manifest(corpora), device=device, on_load=on_load)
     slots = {recipe.slot: recipe.view for recipe in runner.recipes()}
     try:

@@ -1,7 +1,7 @@
 """What an extractor is: recipes that it can state without its model, and outcomes that it computes with it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -102,6 +102,10 @@ class Extractor(ABC):
     @abstractmethod
     def extract(self, batch: Sequence[Item]) -> list[Outputs]:
         """The outcome of each item, in the batch's order: features by output name, or a fault."""
+
+    def remarks(self, known: Collection[str]) -> list[str]:
+        """What a person should be told before a run, given the ids of all utterances of the store."""
+        return []
 
     def without_media(self, fault: Fault) -> Outputs:
         """The outcome of an utterance whose media gave this fault."""

@@ -11,12 +11,12 @@ from extractors.audio_extractor import AudioExtractor, AudioSettings
 from extractors.protocol import SAMPLE_RATE, Item, Outputs, Waveform
 from extractors.registry import register
 from extractors.settings import Settings
+from extractors.sound import MEAN
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import Recipe
 
 CODE_VERSION = 1
 FLOOR_DB = -120.0  # what digital silence is said to have, whose level is minus infinity
-MEAN_OR_ONLY = -1  # no one channel was chosen
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _with_channels(outcome: Outputs, item: Item) -> Outputs:
         return outcome
     channels = {
         "channels": item.facts.get("channels"),
-        "channel": item.facts.get("channel", MEAN_OR_ONLY),
+        "channel": item.facts.get("channel", MEAN),
     }
     return {
         name: replace(found, columns={**channels, **found.columns}) if not found.note else found
