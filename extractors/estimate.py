@@ -1,7 +1,7 @@
 """What an extraction would cost: rows, bytes, time, and whether the disk holds it (``extract --plan``)."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from extractors.protocol import SAMPLE_RATE, Extractor
 from extractors.runner import rate_key
+from extractors.sampling import frame_times
 from extractors.throughput import past_rates
 from feature_repo.fill import ViewPlan
 from feature_repo.recipe import Recipe
@@ -16,6 +17,14 @@ from feature_repo.recipe import Recipe
 _ROW_BYTES = 60  # id, key and stamps after compression, about
 _CHARACTERS_A_TOKEN = 4.0  # English, word pieces, about
 _PROBED_FILES = 16
+_COLUMN_BYTES = {"float": 4, "int": 8, "text": 60, "floats": 20, "texts": 60}  # of a row, about
+_STEP_BYTES = 4  # a float32 for each step
+# Steps of an utterance by its seconds: a face in each sampled frame, or in each of the frames around.
+_STEPS: Mapping[str, Callable[[float], float]] = {
+    "audio": lambda seconds: seconds * SAMPLE_RATE,
+    "faces": lambda seconds: len(frame_times(seconds, "seconds")),
+    "offsets": lambda seconds: len(frame_times(seconds, "offsets")),
+}
 _ITEM_BYTES = {"float32": 4, "float16": 2, "int16": 2}
 
 
@@ -88,16 +97,21 @@ def _size(recipe: Recipe, missing: pl.DataFrame) -> int | None:
     rows = missing.height
     if not rows:
         return 0
+    row_bytes = _ROW_BYTES + sum(_COLUMN_BYTES.get(kind, 0) for kind in recipe.columns.values())
+    if recipe.layout == "record":
+        return rows * row_bytes
     step_bytes = recipe.width * _ITEM_BYTES[recipe.dtype]
+    step_bytes += _STEP_BYTES * sum(kind == "step" for kind in recipe.columns.values())
     if recipe.layout == "pooled":
-        return rows * (step_bytes + _ROW_BYTES)
+        return rows * (step_bytes + row_bytes)
     if recipe.reads == "text":
         characters = int(missing["text"].str.len_chars().sum())
-        return round(characters / _CHARACTERS_A_TOKEN * step_bytes) + rows * _ROW_BYTES
-    if recipe.modality == "audio":
-        seconds = _mean_seconds(missing)
-        return None if seconds is None else round(rows * (seconds * SAMPLE_RATE * step_bytes + _ROW_BYTES))
-    return None
+        return round(characters / _CHARACTERS_A_TOKEN * step_bytes) + rows * row_bytes
+    steps_of = _STEPS.get(recipe.modality)
+    seconds = _mean_seconds(missing) if steps_of else None
+    if steps_of is None or seconds is None:
+        return None
+    return round(rows * (steps_of(seconds) * step_bytes + row_bytes))
 
 
 def _mean_seconds(missing: pl.DataFrame) -> float | None:

@@ -5,10 +5,13 @@ import pytest
 
 from extractors.estimate import estimate, free_bytes
 from extractors.extraction import extract
+from extractors.protocol import Extractor
 from extractors.registry import create
 from extractors.runner import rate_key
+from extractors.settings import Settings
 from extractors.throughput import remember
 from feature_repo.fill import plan
+from feature_repo.recipe import Recipe
 from feature_repo.store import init_store
 from tests.extractors.conftest import MINILM, tone
 
@@ -36,7 +39,8 @@ def estimates(store, made, device="cpu"):
 
 
 @pytest.mark.parametrize(
-    ("name", "settings"), [("hashing", {}), ("mfcc", {}), ("waveform", {}), ("sentence", {"model": MINILM})]
+    ("name", "settings"),
+    [("hashing", {}), ("mfcc", {}), ("waveform", {}), ("level", {}), ("sentence", {"model": MINILM})],
 )
 def test_sizes_are_near_what_is_written(store, name, settings):
     made = create(name, settings)
@@ -83,6 +87,62 @@ def test_spans_tell_lengths(tmp_path):
     }
     store.write_manifest("c", pl.DataFrame(rows))
     assert estimates(store, create("waveform"))[0].size == pytest.approx(3 * 32_000, rel=0.01)
+
+
+class Columned(Extractor):
+    """States the recipe that a test gives it."""
+
+    name, modality, needs, Settings = "columned", "faces", "frames", Settings
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(Settings())
+        self.recipe = recipe
+
+    def recipes(self):
+        return {self.recipe.slot: self.recipe}
+
+    def cost(self, item):
+        return 1.0
+
+    def load(self, device):
+        raise AssertionError("an estimate loads nothing")
+
+    def extract(self, batch):
+        raise AssertionError("an estimate computes nothing")
+
+
+STEPS = {"time_s": "step", "x": "step", "y": "step", "score": "step", "frame_times": "floats", "whole": "int"}
+
+
+@pytest.mark.parametrize(("modality", "steps"), [("faces", 3), ("offsets", 24)])
+def test_frames_are_counted_by_the_seconds(tmp_path, modality, steps):
+    store = init_store(str(tmp_path / "store"))
+    rows = {"utterance_id": ["c/0"], "media_uri": ["/x.mp4"], "start_s": [2.0], "end_s": [5.2]}
+    store.write_manifest("c", pl.DataFrame(rows))
+    made = Columned(Recipe(modality, "columned", 1, "media", "steps", 512, columns=STEPS))
+    (told,) = estimates(store, made)
+    # 3.2 s are three frames with a face each: 512 numbers, four of the box and score.
+    assert told.size == pytest.approx(steps * (512 + 4) * 4, abs=200)
+    (told,) = estimates(store, Columned(Recipe(modality, "columned", 1, "media", "steps", 512)))
+    assert told.size == pytest.approx(steps * 512 * 4, abs=200)
+
+
+def test_a_still_image_is_one_frame(tmp_path):
+    from PIL import Image
+
+    store = init_store(str(tmp_path / "store"))
+    Image.new("RGB", (48, 48)).save(tmp_path / "face.jpg")
+    paths = [str(tmp_path / "face.jpg")]
+    store.write_manifest("c", pl.DataFrame({"utterance_id": ["c/0"], "media_uri": paths}))
+    (told,) = estimates(store, Columned(Recipe("faces", "columned", 1, "media", "steps", 512)))
+    assert told.size == pytest.approx(512 * 4, abs=100)
+
+
+def test_records_are_their_columns(store):
+    columns = {"text": "text", "language": "text", "segment_start": "floats", "rms_db": "float"}
+    made = Columned(Recipe("transcript", "columned", 1, "media", "record", 0, columns=columns))
+    (told,) = estimates(store, made)
+    assert 60 * 60 < told.size < 60 * 400
 
 
 def test_free_bytes_of_a_folder_and_of_an_object_store(tmp_path):
