@@ -58,6 +58,32 @@ def test_every_column_is_declared(layout, fields):
     assert {field.name: str(field.dtype) for field in view_fields(recipe)} == fields
 
 
+def test_a_record_s_fields_have_the_columns_types_and_a_speaker_s_its_key():
+    import_feast()
+    kinds = {"a": "float", "b": "int", "c": "text", "d": "floats", "e": "texts"}
+    record = Recipe("level", "x", 1, "media", "record", 0, columns=kinds)
+    assert {field.name: str(field.dtype) for field in view_fields(record)} == {
+        "utterance_id": "String",
+        "level_a": "Float32",
+        "level_b": "Int64",
+        "level_c": "String",
+        "level_d": "Array(Float32)",
+        "level_e": "Array(String)",
+    }
+    faces = Recipe("faces", "x", 1, "media", "steps", 4, columns={"x": "step"})
+    assert {field.name: str(field.dtype) for field in view_fields(faces)} == {
+        "utterance_id": "String",
+        "faces_steps": "Bytes",
+        "faces_n": "Int32",
+        "faces_x": "Array(Float32)",
+    }
+    person = Recipe("reference", "x", 1, "speaker", "pooled", 4, inputs=("ab",), entity="speaker")
+    assert [field.name for field in view_fields(person)] == ["speaker_id", "reference"]
+    tags = view_tags(record, {}), view_tags(person, {})
+    assert tags[0]["columns"] == '{"a":"float","b":"int","c":"text","d":"floats","e":"texts"}'
+    assert (tags[0].get("entity"), tags[1]["entity"]) == (None, "speaker")
+
+
 def test_a_table_without_parts_gets_one_without_rows_and_no_second_one(store):
     table = store.ensure_table(Recipe("face", "hog", 1, "media", "pooled", 4))
     for _ in range(2):

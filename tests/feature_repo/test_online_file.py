@@ -43,6 +43,17 @@ def test_erased_rows_are_in_no_page_of_the_file_and_others_are(path):
     assert tables(path) == {"p_text", "p_face", "q_text", "notes"}
 
 
+def test_further_keys_are_erased_from_their_table_alone(path):
+    erase_rows(path, [b"nobody"], {"p_text": [b"me"], "p_gone": [b"you"]})
+    with sqlite3.connect(path) as database:
+        left = {
+            table: [key for (key,) in database.execute(f"SELECT entity_key FROM {table} ORDER BY 1")]
+            for table in ("p_text", "p_face", "q_text")
+        }
+    database.close()
+    assert left == {"p_text": [b"you"], "p_face": [b"me", b"you"], "q_text": [b"me", b"you"]}
+
+
 def test_a_dropped_view_s_values_are_in_no_page_and_other_projects_keep_theirs(path):
     drop_tables_but(path, "p", ["face"])
     assert tables(path) == {"p_face", "q_text", "notes"}

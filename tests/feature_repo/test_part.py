@@ -13,6 +13,7 @@ from feature_repo.part import (
     Row,
     check_part,
     encode_part,
+    feature_columns,
     newest_us,
     part_name,
     part_schema,
@@ -74,6 +75,77 @@ def test_the_schema_is_the_documented_one():
     assert part_schema(STEPS).field("created_timestamp").type == pa.timestamp("us", "UTC")
 
 
+BOXED = Recipe("faces", "x", 1, "media", "steps", 2, columns={"x": "step", "times": "floats", "wide": "int"})
+RECORD = Recipe(
+    "transcript",
+    "x",
+    1,
+    "text",
+    "record",
+    0,
+    columns={"score": "float", "count": "int", "words": "text", "ends": "floats", "parts": "texts"},
+)
+PERSON = Recipe(
+    "reference", "x", 1, "speaker", "pooled", 4, inputs=("ab",), entity="speaker", columns={"clips": "int"}
+)
+
+
+def record() -> bytes:
+    columns = {
+        "score": 0.5,
+        "count": 2**40,
+        "words": "two words",
+        "ends": [0.5, 1.5],
+        "parts": ["two", "words"],
+    }
+    nothing = Row("c/2", "k2", None, "empty", {"count": 0})
+    return part(RECORD, Row("c/1", "k1", columns=columns), nothing, Row("c/3", ""))
+
+
+def test_a_record_s_part_as_duckdb_reads_it(tmp_path):
+    path = tmp_path / "part.parquet"
+    path.write_bytes(record())
+    names = "transcript_score, transcript_count, transcript_words, transcript_ends, transcript_parts, note"
+    rows = duckdb.sql(f"select {names} from '{path}' order by utterance_id").fetchall()
+    assert rows == [
+        (0.5, 2**40, "two words", [0.5, 1.5], ["two", "words"], None),
+        (None, 0, None, None, None, "empty"),
+        (None, None, None, None, None, None),
+    ]
+    types = duckdb.sql(f"select {names} from '{path}'").types
+    assert [str(kind) for kind in types] == ["FLOAT", "BIGINT", "VARCHAR", "FLOAT[]", "VARCHAR[]", "VARCHAR"]
+
+
+def test_a_sequence_s_columns_as_polars_reads_them():
+    boxes = {"x": np.array([1, 2], np.float32), "times": np.array([0.5], np.float32), "wide": 640}
+    empty = Row("c/2", "k2", None, "no face", {"x": [], "wide": 320})
+    rows = pl.read_parquet(
+        io.BytesIO(part(BOXED, Row("c/1", "k1", SEQUENCE.astype("<f4"), columns=boxes), empty))
+    )
+    assert rows["faces_x"].to_list() == [[1.0, 2.0], []]
+    assert rows["faces_times"].to_list() == [[0.5], None]
+    assert rows["faces_wide"].to_list() == [640, 320]
+    assert rows["faces_n"].to_list() == [2, 0]
+
+
+def test_a_speaker_s_part_is_keyed_by_the_speaker():
+    rows = pl.read_parquet(io.BytesIO(part(PERSON, Row("meld/ann", "k1", VECTOR, columns={"clips": 15}))))
+    assert rows.columns[0] == "speaker_id"
+    assert "utterance_id" not in rows.columns
+    assert rows["speaker_id"].to_list() == ["meld/ann"]
+    assert rows["reference"].to_list() == [VECTOR.tolist()]
+    assert feature_columns(PERSON) == ["reference", "reference_clips"]
+
+
+def test_columns_stand_after_what_was_there_before():
+    assert part_schema(BOXED).names == [
+        *part_schema(Recipe("faces", "x", 1, "media", "steps", 2)).names,
+        "faces_times",
+        "faces_wide",
+        "faces_x",
+    ]
+
+
 def test_the_footer_tells_what_it_was_told():
     data = pooled()
     footer = read_footer(TEXT, part_name(NOW, data), io.BytesIO(data))
@@ -96,7 +168,11 @@ def test_names_are_unique_sort_by_time_and_tell_it():
     assert newest_us(first) == NOW
 
 
-@pytest.mark.parametrize(("recipe", "data"), [(TEXT, pooled()), (STEPS, steps())], ids=["pooled", "steps"])
+@pytest.mark.parametrize(
+    ("recipe", "data"),
+    [(TEXT, pooled()), (STEPS, steps()), (RECORD, record())],
+    ids=["pooled", "steps", "record"],
+)
 def test_no_flipped_bit_gets_through(recipe, data):
     """Every byte of a part, one bit each: told as damage, or the same rows."""
     name = part_name(NOW, data)

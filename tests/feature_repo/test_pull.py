@@ -324,3 +324,34 @@ def test_numpy_pulls_import_neither_torch_nor_feast_nor_pandas(tmp_path):
     for _ in ("makes the mirror", "finds it"):
         printed = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
         assert json.loads(printed) == [len(TEXTS)]
+
+
+def test_records_and_speakers_are_not_pulled_and_the_error_says_how_to_read_them(tmp_path):
+    from tests.feature_repo.planted import new_store
+    from tests.feature_repo.planted_records import FACES, RECORD, REFERENCE, derive, people
+
+    store = new_store(tmp_path)
+    store.write_manifest("c", people({"c/1": "one"}, {"c/1": "ann"}))
+    derive(store)
+    store.catalog.set("paper", {recipe.slot: recipe.view for recipe in (RECORD, FACES, REFERENCE)})
+    with pytest.raises(
+        BadInputError, match=f"'transcript' can't be .* {RECORD.view} holds records.*current_rows"
+    ):
+        store.pull(["transcript"])
+    with pytest.raises(BadInputError, match=f"{REFERENCE.view} holds one row for each speaker.*Feast"):
+        store.pull(["faces_steps", REFERENCE.view])
+    assert store.pull(["faces_steps"]).features["faces_steps"].row(0)[:, 0].tolist() == [111, 110, 101]
+
+
+def test_corpora_of_which_one_was_ingested_before_there_were_pictures_are_pulled_together(tmp_path):
+    import io
+
+    store = make_store(tmp_path, {"c/1": "one"}, [TEXT])
+    path = "manifest/c.parquet"
+    sink = io.BytesIO()
+    pl.read_parquet(io.BytesIO(store.files.read(path))).drop("picture").write_parquet(sink)
+    store.files.write(path, sink.getvalue())
+    other = pl.DataFrame({"utterance_id": ["d/1"], "text": ["two"], "picture": ["left"]})
+    store.write_manifest("d", other)
+    found = store.pull([TEXT.view], join="outer")
+    assert found.manifest["picture"].to_list() == [None, "left"]
