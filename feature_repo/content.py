@@ -72,7 +72,7 @@ def wanted_keys(
 ) -> WantedKeys:
     """The content key that every utterance's live row should have, for the utterances that the recipe applies to.
 
-    An utterance without text is not applicable to a text recipe, one without media not to a media recipe, one in a
+    An utterance without text is not applicable to a recipe that reads the text, one without media not to a media recipe, one in a
     language that the recipe does not know to neither, and one that lacks an input row not to a derived recipe. Two
     kinds of input may lack: a speaker's table, which is joined by the utterance's speaker, and those that the recipe
     names in its setting ``optional_inputs``. A speaker's row, whose id stands in ``utterance_id`` too, is wanted where
@@ -95,6 +95,8 @@ def wanted_keys(
     rows = manifest
     if recipe.languages:
         rows = rows.filter(pl.col("language").is_null() | pl.col("language").is_in(recipe.languages))
+    if "text" in recipe.manifest_columns:
+        rows = rows.filter(pl.col("text").is_not_null())
     if recipe.reads == "rows":
         return _derived_keys(recipe, rows, live_keys, speaker_inputs)
     if recipe.reads == "speaker":

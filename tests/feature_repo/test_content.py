@@ -108,6 +108,20 @@ def test_who_has_nothing_to_read_is_not_asked_for():
     assert set(keys(TEXT, {**ROW, "text": ""})) == {"c/1"}, "an empty transcript is content"
 
 
+def test_rows_that_are_compared_with_the_text_are_not_asked_for_without_one():
+    compared = Recipe("text", "adapter", 1, "rows", "pooled", 4, inputs=("fp1",), manifest_columns=("text",))
+    beside = Recipe("text", "adapter", 1, "rows", "pooled", 4, inputs=("fp1",), manifest_columns=("picture",))
+
+    def live(fingerprint: str) -> pl.DataFrame:
+        return pl.DataFrame({"utterance_id": ["c/1"], "content_key": ["a"]})
+
+    assert (
+        set(keys(compared, ROW, live=live)) == set(keys(compared, {**ROW, "text": ""}, live=live)) == {"c/1"}
+    )
+    assert keys(compared, {**ROW, "text": None}, live=live) == {}
+    assert keys(beside, {**ROW, "text": None}, live=live).keys() == {"c/1"}
+
+
 def test_a_recipe_that_does_not_know_the_language_does_not_ask():
     english = Recipe("text", "letters", 1, "text", "pooled", 4, languages=("en",))
     unknown = {**ROW, "utterance_id": "c/2", "language": None}
