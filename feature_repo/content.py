@@ -72,11 +72,12 @@ def wanted_keys(
 ) -> WantedKeys:
     """The content key that every utterance's live row should have, for the utterances that the recipe applies to.
 
-    An utterance without text is not applicable to a recipe that reads the text, one without media not to a media recipe, one in a
-    language that the recipe does not know to neither, and one that lacks an input row not to a derived recipe. Two
-    kinds of input may lack: a speaker's table, which is joined by the utterance's speaker, and those that the recipe
-    names in its setting ``optional_inputs``. A speaker's row, whose id stands in ``utterance_id`` too, is wanted where
-    at least one clip is chosen for it (:func:`~feature_repo.reference_clips.reference_clips`).
+    An utterance without text is not applicable to a recipe that reads the text, one without media not to a media
+    recipe, one in a language that the recipe does not know to neither, and one that lacks an input row not to a
+    derived recipe. Two kinds of input may lack: a speaker's table, which is joined by the utterance's speaker, and
+    those that the recipe names in its setting ``optional_inputs``. A speaker's row, whose id stands in
+    ``utterance_id`` too, is wanted where at least one clip is chosen for it
+    (:func:`~feature_repo.reference_clips.reference_clips`).
 
     Args:
         recipe: what would be computed.
