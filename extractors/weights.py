@@ -95,7 +95,8 @@ def weights_digest(place: Path, beside: Sequence[Path] = ()) -> str:
         BadInputError: the folder holds no weights.
     """
     if place.is_file():
-        return _file_digests([place])[0]
+        digests = _file_digests([place, *beside])
+        return hashlib.sha256("\n".join(digests).encode()).hexdigest() if beside else digests[0]
     return files_digest(place, _relevant_files(place))
 
 

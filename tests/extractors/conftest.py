@@ -73,6 +73,12 @@ def tiny_wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_face_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tests/extractors/face/face_items.py builds its models, each when it is first asked for."""
+    return tmp_path_factory.mktemp("faces")
+
+
 def wav_bytes(
     samples: np.ndarray, rate: int = RATE, *, kind: str = "int16", data_size: int | None = None
 ) -> bytes:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from extractors.detectors.detector import Detection
+from extractors.detectors.detector import Detection, Detector
 from extractors.protocol import Frame, Item
 from extractors.registry import create
 from feature_repo.gate import gated
@@ -15,11 +15,15 @@ pytest.importorskip("cv2")
 YUNET = "models/yunet/face_detection_yunet_2026may.onnx"
 
 
-class Planted:
+class Planted(Detector):
     """Gives the detections that it was told, whatever the picture."""
 
     def __init__(self, *faces):
+        super().__init__("", 0.5)
         self.faces = faces
+
+    def load(self, device):
+        pass
 
     def detect(self, picture):
         return list(self.faces)

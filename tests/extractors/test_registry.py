@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from extractors.face_extractor import FaceExtractor
 from extractors.protocol import Extractor, Item
 from extractors.registry import create, extractor_class, extractor_names, register
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -14,6 +15,7 @@ from feature_repo.gate import gated
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import Recipe
 from tests.extractors.conftest import MINILM
+from tests.extractors.face.face_items import face_items, face_settings
 
 TEXTS = [
     "I am so happy today!",
@@ -30,6 +32,8 @@ def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
     settings = {"sentence": {"model": MINILM}}
     if name == "xvector":
         settings["xvector"] = {"model": str(request.getfixturevalue("tiny_wavlm"))}
+    if extractor_class(name).needs == "frames":
+        settings[name] = face_settings(name, request.getfixturevalue("small_face_models"))
     made = create(name, settings.get(name, {}))
     try:
         made.recipes()
@@ -41,6 +45,8 @@ def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
 def items_for(extractor: Extractor, request: pytest.FixtureRequest) -> list[Item]:
     if extractor.needs == "text":
         return [Item(f"c/{index}", text) for index, text in enumerate(TEXTS)]
+    if isinstance(extractor, FaceExtractor):
+        return face_items(extractor)
     if extractor.needs != "audio":
         pytest.skip(f"no items for extractors that need {extractor.needs}")
     voice = request.getfixturevalue("voice")
@@ -109,12 +115,14 @@ def test_different_inputs_give_different_outputs(extractor, request):
         assert len({value.tobytes() for value in values}) == len(values) > 1
 
 
-def test_recipes_of_all_extractors_import_no_model_library(tiny_wavlm):
+def test_recipes_of_all_extractors_import_no_model_library(tiny_wavlm, small_face_models):
     program = f"""
 import sys
 from extractors.registry import create, extractor_names
 from feature_repo.errors import BadInputError
-settings = {{"sentence": {{"model": {MINILM!r}}}, "xvector": {{"model": {str(tiny_wavlm)!r}}}}}
+settings = {{"sentence": {{"model": {MINILM!r}}}, "xvector": {{"model": {str(tiny_wavlm)!r}}},
+            "onnxface": {face_settings("onnxface", small_face_models)!r},
+            "facenet512": {face_settings("facenet512", small_face_models)!r}}}
 stated = 0
 for name in extractor_names():
     try:
@@ -122,12 +130,13 @@ for name in extractor_names():
     except BadInputError:
         pass
 heavy = {{"torch", "transformers", "sentence_transformers", "sklearn", "librosa", "av", "resemblyzer", "numba",
-          "huggingface_hub", "scipy", "cv2", "onnxruntime", "deepface", "tensorflow"}} & set(sys.modules)
+          "huggingface_hub", "scipy", "cv2", "onnxruntime", "deepface", "tensorflow", "skimage",
+          "ultralytics"}} & set(sys.modules)
 print(stated, sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     stated, heavy = done.stdout.strip().split(" ", 1)
-    assert int(stated) >= 7
+    assert int(stated) >= 10
     assert heavy == "[]"
 
 
