@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,27 @@ COLUMNS: dict[str, ColumnType] = {
     "used_utterance": "texts",
     "used_face": "floats",
 }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A speaker's sampled faces.
+
+    Attributes:
+        speaker: who it is.
+        clips: how many clips were looked at.
+        faces: how many faces they have, whether or not they may be the speaker's.
+        utterance: the utterance of each candidate.
+        face: int: its place among that utterance's faces.
+        candidates: the faces that may be the speaker's.
+    """
+
+    speaker: str
+    clips: int
+    faces: int
+    utterance: list[str]
+    face: Numbers
+    candidates: Candidates
 
 
 class ReferenceDerivation:
@@ -79,55 +101,69 @@ class ReferenceDerivation:
 
     def compute(self, store: Store, missing: Mapping[str, Sequence[str]]) -> Derived:
         """Yield the reference of each missing speaker."""
-        view, speakers = self._recipe.view, missing.get(self._recipe.view, ())
-        if not speakers:
-            return
-        reviews = store.reviews.read()
-        live = store.table(self._faces.view).live_keys()
-        clips = reference_clips(self._recipe, store.manifest(), live, reviews)
-        decisions = face_decisions(self._faces.fingerprint, reviews)
-        for chosen in _by_speaker(clips.filter(pl.col("speaker_id").is_in(list(speakers)))):
-            faces = read_faces(store, self._faces.view, chosen)
-            usable, kept = _decided(faces, decisions)
-            usable &= faces.allowed
-            first = 0
-            for (speaker,), rows in chosen.group_by("speaker_id", maintain_order=True):
-                those = range(first, first + rows.height)
-                first += rows.height
-                yield view, str(speaker), self.reference(faces, those, usable, kept)
+        view = self._recipe.view
+        for sample in samples(store, self._recipe, self._faces, missing.get(view, ())):
+            yield view, sample.speaker, self._reference(sample)
 
-    def reference(self, faces: FaceBatch, clips: range, usable: Numbers, kept: Numbers) -> Features:
-        """One speaker's reference, or a nothing that says why there is none.
-
-        Args:
-            faces: the faces of several speakers' clips.
-            clips: which of its rows are this speaker's.
-            usable: bool ``[faces]``: may be the speaker, as far as picture and reviewer say.
-            kept: bool ``[faces]``: a reviewer said that it is the speaker.
-        """
-        every = slice(int(faces.offsets[clips.start]), int(faces.offsets[clips.stop]))
-        at = np.flatnonzero(usable[every]) + every.start
-        at = at[_spread(faces, at) | kept[at]]
-        candidates = Candidates(
-            faces.embeddings[at], faces.row[at], faces.frame[at], faces.share[at], kept[at]
-        )
-        found = find_identity(candidates, self._same_person)
-        known = {"clips": len(clips), "candidates": len(at)}
+    def _reference(self, sample: Sample) -> Features:
+        """One speaker's reference, or a nothing that says why there is none."""
+        found = find_identity(sample.candidates, self._same_person)
+        known = {"clips": sample.clips, "candidates": len(sample.utterance)}
         if found is None:
-            why = "no face in" if every.stop == every.start else "no face that may be the speaker's in"
-            count = f"{len(clips)} clip{'s' if len(clips) > 1 else ''}"
+            why = "no face that may be the speaker's in" if sample.faces else "no face in"
+            count = f"{sample.clips} clip{'s' if sample.clips > 1 else ''}"
             return Features(None, f"{why} {count}", {**known, "supporting": 0, "faces": 0})
-        used = at[found.used]
         columns = {
             **known,
             "supporting": found.supporting,
-            "faces": len(used),
+            "faces": len(found.used),
             "cohesion": found.cohesion,
             "margin": found.margin,
-            "used_utterance": [faces.ids[row] for row in faces.row[used]],
-            "used_face": used - faces.offsets[faces.row[used]],
+            "used_utterance": [sample.utterance[at] for at in found.used],
+            "used_face": sample.face[found.used],
         }
         return Features(found.reference, columns=columns)
+
+
+def samples(
+    store: Store, recipe: Recipe, faces: Recipe, speakers: Sequence[str] | None = None
+) -> Iterator[Sample]:
+    """The faces of the clips that stand for each speaker.
+
+    Args:
+        store: the store.
+        recipe: a recipe of references.
+        faces: the recipe of its faces.
+        speakers: only these; all by default.
+    """
+    reviews = store.reviews.read()
+    clips = reference_clips(recipe, store.manifest(), store.table(faces.view).live_keys(), reviews)
+    if speakers is not None:
+        clips = clips.filter(pl.col("speaker_id").is_in(list(speakers)))
+    decisions = face_decisions(faces.fingerprint, reviews)
+    for chosen in _by_speaker(clips):
+        batch = read_faces(store, faces.view, chosen)
+        usable, kept = _decided(batch, decisions)
+        usable &= batch.allowed
+        first = 0
+        for (speaker,), rows in chosen.group_by("speaker_id", maintain_order=True):
+            yield _sample(str(speaker), batch, range(first, first + rows.height), usable, kept)
+            first += rows.height
+
+
+def _sample(speaker: str, faces: FaceBatch, clips: range, usable: Numbers, kept: Numbers) -> Sample:
+    begin, end = int(faces.offsets[clips.start]), int(faces.offsets[clips.stop])
+    at = np.flatnonzero(usable[begin:end]) + begin
+    at = at[_spread(faces, at) | kept[at]]
+    row = faces.row[at]
+    return Sample(
+        speaker,
+        len(clips),
+        end - begin,
+        [faces.ids[place] for place in row],
+        at - faces.offsets[row],
+        Candidates(faces.embeddings[at], row, faces.frame[at], faces.share[at], kept[at]),
+    )
 
 
 def _by_speaker(clips: pl.DataFrame) -> Iterator[pl.DataFrame]:
