@@ -69,7 +69,7 @@ def write_review(
 
 def sheet_name(speaker: str) -> str:
     """The speaker's id as a file name."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "__", speaker)
+    return re.sub(r"[^\w.-]+", "__", speaker)
 
 
 def candidate_panel(faces: pl.DataFrame) -> Panel:
