@@ -79,3 +79,36 @@ def test_counts_add_up_and_follow_a_fill(store):
 def test_a_corpus_that_a_view_asks_nothing_of_is_left_out(store):
     store.write_manifest("mute", pl.DataFrame({"utterance_id": ["mute/1"], "media_uri": ["/none.wav"]}))
     assert {entry.corpus for entry in coverage(store)} == {"c"}
+
+
+def test_a_speaker_s_table_is_counted_by_speakers(tmp_path):
+    from tests.feature_repo.planted_records import REFERENCE, derive, people
+
+    store = init_store(str(tmp_path / "store"), cache=str(tmp_path / "cache"))
+    speakers = {"c/1": "ann", "c/2": "ann", "c/3": "bob", "c/4": None, "c/5": "carl"}
+    said = {"c/1": "one", "c/2": "two", "c/3": "", "c/4": "four", "c/5": "five"}
+    store.write_manifest("c", people(said, speakers))
+    derive(store)
+    store.write_manifest("c", people({**said, "c/5": "changed"}, {**speakers, "c/4": "dan"}))
+    (found,) = coverage(store, [REFERENCE.view])
+    # Bob's only clip shows nothing; of dan nothing was computed yet; carl's clip has no new row yet.
+    assert found.counts == {
+        "present": 2,
+        "nothing": 1,
+        "stale": 0,
+        "faulted": 0,
+        "missing": 1,
+        "inapplicable": 0,
+    }
+    states = utterance_states(store, REFERENCE.view, store.manifest().filter(pl.col("utterance_id") == "c/3"))
+    assert states.select("utterance_id", "corpus", "state").rows() == [("bob", "c", "nothing")]
+
+
+def test_a_speaker_of_whom_only_some_rows_are_looked_at_is_judged_by_all(tmp_path):
+    from tests.feature_repo.planted_records import REFERENCE, derive, people
+
+    store = init_store(str(tmp_path / "store"), cache=str(tmp_path / "cache"))
+    store.write_manifest("c", people({"c/1": "one", "c/2": "two"}, {"c/1": "ann", "c/2": "ann"}))
+    derive(store)
+    one = store.manifest().filter(pl.col("utterance_id") == "c/1")
+    assert utterance_states(store, REFERENCE.view, one)["state"].to_list() == ["present"]

@@ -389,3 +389,55 @@ def test_who_is_forgotten_after_the_plan_is_not_copied_forward(store):
     forget_now = lambda _: forget(open_store(store.root, cache=str(store.cache)), ["c/1"])  # noqa: E731
     filled(store, TEXT, on_plan=forget_now)
     assert store.table(TEXT.view).history().filter(pl.col("content_key") != "").is_empty()
+
+
+def test_columns_count_towards_a_flush(store):
+    """A record has nothing else, and a thousand long transcripts are not to wait for the end."""
+    record = Recipe("transcript", "x", 1, "text", "record", 0, columns={"words": "text", "ends": "floats"})
+    store.write_manifest("c", rows(texts("c", 6)))
+
+    def words(missing):
+        for view, ids in missing.items():
+            for name in ids:
+                yield view, name, Features(None, columns={"words": "a" * 60, "ends": [0.0] * 10})
+
+    fill(store, [record], words, flush_bytes=200)
+    assert len(store.table(record.view).parts()) == 3, "two rows of 60 + 40 bytes each"
+
+
+def test_only_the_speakers_of_the_chosen_utterances_are_filled(store):
+    from tests.feature_repo.planted_records import FACES, REFERENCE, Derivation, people
+
+    speakers = {"c/1": "ann", "c/2": "ann", "c/3": "bob", "c/4": None}
+    store.write_manifest("c", people(dict.fromkeys(speakers, "text"), speakers))
+    store.write_manifest("d", people({"d/1": "text"}, {"d/1": "carl"}))
+    derivation = Derivation(store)
+    fill(store, [FACES], derivation)
+    assert list(plan(store, [REFERENCE], ids=["c/2", "c/4"])[REFERENCE.view].keys) == ["ann"]
+    assert list(plan(store, [REFERENCE], corpora=["d"])[REFERENCE.view].keys) == ["carl"]
+    report = fill(store, [REFERENCE], derivation, corpora=["c"])
+    assert report.views[REFERENCE.view].computed == 2
+    assert fill(store, [REFERENCE], derivation).views[REFERENCE.view].computed == 1
+    # Who is not among the chosen is not buried.
+    assert fill(store, [REFERENCE], derivation, corpora=["c"]).views[REFERENCE.view].buried == 0
+
+
+def test_a_faulted_speaker_is_not_tried_again_before_the_clips_change(store):
+    from tests.feature_repo.planted_records import FACES, REFERENCE, Derivation, people
+
+    def fails(missing):
+        for view, names in missing.items():
+            for name in names:
+                yield (
+                    view,
+                    name,
+                    Features(np.zeros(2, np.float32), columns={"clips": 0, "used_utterance": []}),
+                )
+
+    store.write_manifest("c", people({"c/1": "one"}, {"c/1": "ann"}))
+    fill(store, [FACES], Derivation(store))
+    assert fill(store, [REFERENCE], fails).faults_by_reason == {"gate: RefusedFeatures": 1}
+    assert fill(store, [REFERENCE], fails).views[REFERENCE.view].skipped_faults == 1
+    store.write_manifest("c", people({"c/1": "two"}, {"c/1": "ann"}))
+    fill(store, [FACES], Derivation(store))
+    assert fill(store, [REFERENCE], Derivation(store)).computed == 1

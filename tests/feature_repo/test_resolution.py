@@ -1,5 +1,6 @@
 """Resolutions kept in the mirror: taken only as long as nothing that they depend on has changed."""
 
+import polars as pl
 import pytest
 
 from feature_repo import resolution
@@ -67,6 +68,31 @@ def test_a_derived_view_follows_its_inputs(tmp_path):
     write(store, {**TEXTS, "c/0": "changed"}, [TEXT])
     counts = store.pull([derived.view]).coverage["speech"]
     assert (counts.present, counts.stale) == (4, 1)
+
+
+def test_a_speaker_s_view_is_resolved_by_speakers_and_follows_the_reviews(tmp_path, counted):
+    from feature_repo.mirror import mirror_of
+    from tests.feature_repo.planted import new_store
+    from tests.feature_repo.planted_records import FACES, REFERENCE, derive, people
+
+    store = new_store(tmp_path)
+    speakers = {"c/1": "ann", "c/2": "ann", "c/3": "bob", "c/4": None}
+    store.write_manifest("c", people(dict.fromkeys(speakers, "text"), speakers))
+    derive(store)
+
+    def states() -> list[str]:
+        found = resolution.resolve_view(store, mirror_of(store), REFERENCE.view, store.manifest(), "digest")
+        return [resolution.STATES[number] for number in found.state]
+
+    assert states() == states() == ["present", "present"]
+    assert counted == [REFERENCE.view]
+    rejected = {"utterance_id": ["c/1"], "view": [FACES.view], "face": [0], "decision": ["reject"]}
+    store.reviews.add(pl.DataFrame(rejected))
+    assert states() == ["stale", "present"]
+    derive(store)
+    assert states() == ["present", "present"]
+    store.reviews.add(pl.DataFrame({"utterance_id": ["c/3"], "decision": ["offscreen"]}))
+    assert states() == ["present", "inapplicable"], "nothing of bob's is left to compute it from"
 
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1 and then nothing", None])
