@@ -25,6 +25,7 @@ DECODE_VERSION = 1  # raised whenever the decoded samples change: it enters ever
 CENTRE_OF_SIX = 2  # dialogue is in the centre channel, index 2 of FL FR FC LFE BL BR (papers/000 III-D)
 MEAN = -1  # in place of a channel's index
 SILENT_PEAK = 1e-4  # -80 dBFS: below the least significant bits of 16-bit sound that dither may leave
+_CHUNKS_A_BLOCK = 256  # an hour in small arrays would leave memory in shreds
 # An AAC frame needs the frame before it, and a container's index may be coarse.
 PREROLL_S = 0.5
 
@@ -233,6 +234,7 @@ class _Mixer:
         self._rate = rate
         self._channels = channels
         self._energy = np.zeros(2)
+        self._blocks: list[npt.NDArray[np.float32]] = []
         self._chunks: list[npt.NDArray[np.float32]] = []
         self._kept = 2 if channels == 2 else 1
         self._count = 0
@@ -260,11 +262,17 @@ class _Mixer:
 
     def _push(self, block: npt.NDArray[np.float32], *, last: bool) -> None:
         if self._resampler is None:
-            self._chunks.append(block)
+            self._keep(block)
             return
         frames = np.ascontiguousarray(block.T if self._kept == 2 else block[0])
         out = self._resampler.resample_chunk(frames, last=last)
-        self._chunks.append(out.T if self._kept == 2 else out[None])
+        self._keep(out.T if self._kept == 2 else out[None])
+
+    def _keep(self, chunk: npt.NDArray[np.float32]) -> None:
+        self._chunks.append(chunk)
+        if len(self._chunks) == _CHUNKS_A_BLOCK:
+            self._blocks.append(np.concatenate(self._chunks, axis=1))
+            self._chunks = []
 
     @property
     def channel(self) -> int:
@@ -279,4 +287,11 @@ class _Mixer:
         if self._resampler is not None:
             self._push(np.empty((self._kept, 0), np.float32), last=True)
         chosen = self.channel if self._kept == 2 else 0
-        return np.ascontiguousarray(np.concatenate([chunk[chosen] for chunk in self._chunks]), np.float32)
+        blocks, self._blocks, self._chunks = [*self._blocks, *self._chunks], [], []
+        samples = np.empty(sum(block.shape[1] for block in blocks), np.float32)
+        end = len(samples)
+        while blocks:  # each is let go of once it is copied, so that the sound is never held twice
+            block = blocks.pop()
+            samples[end - block.shape[1] : end] = block[chosen]
+            end -= block.shape[1]
+        return samples
