@@ -92,8 +92,9 @@ def read_measures(store: Store, profile: str | None = None, corpora: Sequence[st
                     states = utterance_states(store, view, manifest).select("utterance_id", "state", "note")
                     of_inputs[view] = _with_faults(store, view, states)
                 rows = _following(rows, of_inputs[view])
+        named = {name: f"{slot}_{name}" for name in rows.columns}
         # Both are in the manifest's order, a row each.
-        frame = frame.hstack(rows.drop("utterance_id").rename(lambda name, slot=slot: f"{slot}_{name}"))
+        frame = frame.hstack(rows.rename(named).drop(f"{slot}_utterance_id"))
     return Measures(
         frame,
         views,
