@@ -58,24 +58,39 @@ class OffsetSearch:
 def around(store: Store, view: str, settings: Mapping[str, str] | None = None) -> Extractor:
     """The extractor that filled a view of faces, set to look at the frames around the sampled ones.
 
+    Args and errors are those of :func:`recorded`.
+    """
+    return recorded(store, view, settings, {"sampling": "offsets"})
+
+
+def recorded(
+    store: Store,
+    view: str,
+    settings: Mapping[str, str] | None = None,
+    instead: Mapping[str, str] | None = None,
+) -> Extractor:
+    """The extractor that filled a view, made again from what was told of it; its model is not loaded.
+
     Args:
         store: the store.
-        view: the view of faces.
+        view: the view.
         settings: replaces settings that were recorded, such as where a model lies.
+        instead: settings in which the extractor is to differ from the view's.
 
     Raises:
         BadInputError: the settings were not recorded, the weights are not at hand, or are others than the view's.
         UnknownNameError: a setting, or the extractor, does not exist.
     """
-    recipe = store.recipe(view)
-    recorded = store.provenance(view).get("settings")
-    if recorded is None and not settings:
-        raise BadInputError(f"{view} does not tell its extractor's settings; give them with --set")
-    given = {**json.loads(recorded or "{}"), **(settings or {})}
-    known = {each.fingerprint for each in create(recipe.extractor, given).recipes().values()}
-    if recipe.fingerprint not in known:
+    recipe, told = store.recipe(view), store.provenance(view)
+    if "settings" not in told and not settings:
         raise BadInputError(
-            f"{recipe.extractor} as it is set now does not give {view} (other weights or settings); "
-            "give the recorded ones with --set"
+            f"{view} does not tell the settings that its extractor had; give them with --faces"
         )
-    return create(recipe.extractor, {**given, "sampling": "offsets"})
+    given = {**json.loads(told.get("settings", "{}")), **(settings or {})}
+    made = create(recipe.extractor, given)
+    if recipe.fingerprint not in {each.fingerprint for each in made.recipes().values()}:
+        raise BadInputError(
+            f"{recipe.extractor} as it is set now does not give {view}: other weights or settings; "
+            "give the right ones with --faces"
+        )
+    return create(recipe.extractor, {**given, **instead}) if instead else made

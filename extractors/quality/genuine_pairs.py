@@ -1,0 +1,150 @@
+"""Pairs that belong together and pairs that do not: faces of one person and of strangers, words heard and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from extractors.quality.calibration import Numbers, Pairs
+from extractors.quality.identity import Identity, find_identity
+from extractors.quality.references import ReferenceDerivation, Sample, samples
+from feature_repo.outcome import Fault
+from feature_repo.records import live_rows, live_values
+
+if TYPE_CHECKING:
+    from extractors.protocol import Extractor
+    from feature_repo.recipe import Recipe
+    from feature_repo.store import Store
+
+# Beyond these more pairs tell nothing new: 1,000 texts make a million pairs.
+_MOST_FACES, _MOST_SPEAKERS, _MOST_TEXTS = 4000, 300, 1000
+_SEED = 0
+
+
+def face_pairs(store: Store, view: str, same_person: float) -> Pairs:
+    """Cosines of speakers' own faces, and of strangers', to a reference.
+
+    Own: a speaker's faces in one clip to the mean of their faces in the other clips. Strangers': to every other
+    speaker's reference. Speakers are found as for the references, so left out are those who can't be told from somebody
+    else in the picture, and pairs of speakers of one name, who may be one person.
+
+    Args:
+        store: the store.
+        view: a view of faces.
+        same_person: cosine from which two faces count as one person's for now.
+    """
+    faces = store.recipe(view)
+    found = list(_identified(store, faces, same_person))
+    sure = [(sample, person) for sample, person in found if person.margin > 0]
+    note = f"{len(found) - len(sure)} of {len(found)} speakers can't be told from others in the picture"
+    genuine = [cosine for sample, person in sure for cosine in _own(sample, person)]
+    empty = np.empty(0)
+    return Pairs(
+        np.concatenate(genuine) if genuine else empty,
+        _strangers(store, sure) if sure else empty,
+        note if len(sure) < len(found) else "",
+    )
+
+
+def _identified(store: Store, faces: Recipe, same_person: float) -> Iterator[tuple[Sample, Identity]]:
+    recipe = ReferenceDerivation(faces, same_person).recipes()["reference"]
+    for sample in samples(store, recipe, faces):
+        person = find_identity(sample.candidates, same_person)
+        if person is not None:
+            yield sample, person
+
+
+def _own(sample: Sample, person: Identity) -> Iterator[Numbers]:
+    """Per clip the cosines of its used faces to the mean of those of the other clips."""
+    vectors = sample.candidates.embeddings[person.used]
+    clip = sample.candidates.clip[person.used]
+    for one in np.unique(clip) if person.supporting > 1 else ():
+        mean = vectors[clip != one].mean(axis=0)
+        yield vectors[clip == one] @ (mean / np.linalg.norm(mean))
+
+
+def _strangers(store: Store, sure: list[tuple[Sample, Identity]]) -> Numbers:
+    """Cosines of speakers' faces to the references of speakers of other names."""
+    rng = np.random.default_rng(_SEED)
+    if len(sure) > _MOST_SPEAKERS:
+        sure = [sure[at] for at in np.sort(rng.choice(len(sure), _MOST_SPEAKERS, replace=False))]
+    raw = dict(
+        store.manifest().select("speaker_id", "speaker_raw").drop_nulls().unique("speaker_id").iter_rows()
+    )
+    names = np.array([raw.get(sample.speaker, sample.speaker) for sample, _ in sure])
+    faces = np.concatenate([sample.candidates.embeddings[person.used] for sample, person in sure])
+    of = np.repeat(np.arange(len(sure)), [len(person.used) for _, person in sure])
+    if len(faces) > _MOST_FACES:
+        chosen = np.sort(rng.choice(len(faces), _MOST_FACES, replace=False))
+        faces, of = faces[chosen], of[chosen]
+    cosine = faces @ np.stack([person.reference for _, person in sure]).T
+    strangers: Numbers = cosine[names[of][:, None] != names]
+    return strangers
+
+
+def text_pairs(store: Store, transcript_view: str, text_view: str, encoder: Extractor) -> Pairs:
+    """Cosines of transcripts to their own text, and to the other utterances' texts.
+
+    Args:
+        store: the store.
+        transcript_view: view of transcripts.
+        text_view: view of the texts' vectors.
+        encoder: the loaded extractor that gave them.
+    """
+    from extractors.protocol import Item  # what an extractor reads
+
+    heard = _heard(store, transcript_view)
+    vectors = live_values(store, text_view, list(heard))
+    heard = {name: text for name, text in heard.items() if name in vectors}
+    items = [Item(name, text) for name, text in heard.items()]
+    size = encoder.settings.batch_size
+    spoken = []
+    for begin in range(0, len(items), size):
+        for outcome in encoder.extract(items[begin : begin + size]):
+            value = None if isinstance(outcome, Fault) else outcome["text"].value
+            spoken.append(None if value is None else np.asarray(value, np.float64))
+    kept = [at for at, vector in enumerate(spoken) if vector is not None]
+    if not kept:
+        return Pairs(np.empty(0), np.empty(0), "no utterance has both a transcript and a text")
+    one = _unit(np.stack([np.asarray(spoken[at]) for at in kept]))
+    other = _unit(np.stack([vectors[items[at].utterance_id] for at in kept]).astype(np.float64))
+    cosine = one @ other.T
+    said = np.array([items[at].text.strip().lower() for at in kept])
+    return Pairs(np.diag(cosine).copy(), cosine[said[:, None] != said])
+
+
+def spelling_pairs(store: Store, transcript_view: str) -> Pairs:
+    """Levenshtein similarities of transcripts to their own text, and to the next utterances' texts.
+
+    Args:
+        store: the store.
+        transcript_view: view of transcripts.
+    """
+    from extractors.quality.alignment import levenshtein  # loads the text encoder's module
+
+    heard = _heard(store, transcript_view)
+    written = dict(store.manifest().select("utterance_id", "text").drop_nulls().iter_rows())
+    pairs = [(text, written[name]) for name, text in heard.items() if written.get(name, "").strip()]
+    own = [levenshtein(*pair) for pair in pairs]
+    shifted = [
+        levenshtein(heard_text, pairs[(at + step) % len(pairs)][1])
+        for step in range(1, min(20, len(pairs)))
+        for at, (heard_text, _) in enumerate(pairs)
+    ]
+    return Pairs(np.array(own), np.array(shifted))
+
+
+def _heard(store: Store, view: str) -> dict[str, str]:
+    """Transcripts that are not empty, a fixed sample of them."""
+    rows = live_rows(store, view, columns=["text"]).filter(pl.col("text").str.strip_chars() != "")
+    if rows.height > _MOST_TEXTS:
+        rows = rows.sample(_MOST_TEXTS, seed=_SEED)
+    return dict(rows.select("utterance_id", "text").iter_rows())
+
+
+def _unit(vectors: Numbers) -> Numbers:
+    unit: Numbers = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
