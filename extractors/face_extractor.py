@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,11 +12,12 @@ from extractors.detectors.choice import create_detector
 from extractors.detectors.detector import DetectorName
 from extractors.encoders.crop import CropStyle, Picture, cut
 from extractors.frame_extractor import FrameExtractor
+from extractors.media import NoVideoTrack
 from extractors.protocol import Frame, Item, Outputs
 from extractors.sampling import Sampling
 from extractors.settings import ModelSettings, Settings, runtime
 from feature_repo.errors import BadInputError
-from feature_repo.outcome import Features
+from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import ColumnType, Recipe, identity_settings
 
 Vectors = npt.NDArray[np.float32]
@@ -156,6 +157,13 @@ class FaceExtractor(FrameExtractor):
                 columns=_COLUMNS,
             )
         return {self._recipe.slot: self._recipe}
+
+    def without_media(self, fault: Fault) -> Outputs:
+        """A sound file shows nobody, which is no fault: a profile is run over corpora of sound too."""
+        if fault.error != NoVideoTrack.__name__:
+            return fault
+        nothing = _features((), np.empty((0, 0), np.float32))
+        return dict.fromkeys(self.recipes(), replace(nothing, note="no video track"))
 
     def cost(self, item: Item) -> float:
         """Faces, and the frames that are only told of."""

@@ -31,6 +31,8 @@ PROFILES: dict[str, tuple[ExtractorSpec, ...]] = {
         ExtractorSpec("xvector", {"model": "microsoft/wavlm-base-plus-sv"}),
         # III-D; detector_model has no default: ultralytics' weights can run code, so a user names them
         ExtractorSpec("facenet512", {"detector": "yolov8"}),
+        ExtractorSpec("fasterwhisper"),
+        ExtractorSpec("level"),
     ),
 }
 

