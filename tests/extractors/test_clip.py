@@ -1,5 +1,6 @@
 """One decode of a clip: numbered pictures come at their times, sound beside them, and each bad file has its answer."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -290,6 +291,34 @@ def test_305_seconds_in_one_utterance(tmp_path):
     found = seen(write_video(tmp_path / "clip.mp4", 610, 2, size=(96, 64)))
     assert len(found) == 305
     assert found[-1] == (304.5, 609)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="resident memory is read from /proc")
+def test_an_hour_takes_the_memory_of_its_sound(tmp_path):
+    sound = np.zeros((1, 3600 * 8000), np.float32)
+    sound[0, ::80] = 0.3
+    size = {"size": (160, 90), "sound": sound, "sound_rate": 8000, "sound_codec": "pcm_s16le"}
+    path = write_video(tmp_path / "hour.mkv", 3600 * 5, 5, **size)
+    del sound, size
+    resident: list[int] = []
+
+    class Weigh(Eye):
+        def look(self, frames: Sequence[Frame]) -> list[tuple[float, int]]:
+            resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE"))
+            return super().look(frames)
+
+    # Without sound memory stays level: all frames together would be 156 MB as RGB.
+    decode_clip(path, 0.0, 300.0, watchers=[Weigh()])
+    resident.clear()
+    (found,) = decode_clip(path, sound=False, watchers=[Weigh()]).seen
+    assert [time for time, _ in found] == [0.5 + second for second in range(3600)]
+    assert max(resident) - resident[0] < 20e6
+    # With sound it grows by that, 230 MB at 16 kHz.
+    resident.clear()
+    clip = decode_clip(path, watchers=[Weigh()])
+    assert clip.sound.samples.nbytes == 3600 * RATE * 4
+    assert max(resident) - resident[0] < clip.sound.samples.nbytes + 30e6
 
 
 def test_hours_in_one_utterance_are_refused(tmp_path, monkeypatch):
