@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,13 +24,14 @@ from feature_repo.labels import LabelScheme, scheme
 from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
 from feature_repo.manifest_store import MANIFEST
 from feature_repo.mirror import Mirror, mirror_of
+from feature_repo.named_verdicts import StaleVerdictWarning, outdated
 from feature_repo.recipe import Recipe
 from feature_repo.resolution import Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
 from feature_repo.segment import Segment, stored_dtype
 from feature_repo.selection import Selection
 from feature_repo.steps import Steps
-from feature_repo.training_set import Coverage, Pooled, TrainingSet
+from feature_repo.training_set import AppliedVerdict, Coverage, Pooled, TrainingSet
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -48,6 +51,7 @@ def pull(
     join: Literal["inner", "outer"] = "inner",
     labels: str = "seven",
     profile: str | None = None,
+    verdict: str | None = None,
 ) -> TrainingSet:
     """Aligned features of the slots for the chosen utterances.
 
@@ -59,9 +63,11 @@ def pull(
         join: ``inner`` leaves out utterances that lack a slot, ``outer`` keeps them with zeros and a presence mask.
         labels: name of the label scheme.
         profile: where slots are looked up; see ``Store.resolve``.
+        verdict: name of a verdict of ``Store.verdicts``: only the utterances that passed it. One that was judged from
+            other rows than the store holds now is used as it is, and a :class:`StaleVerdictWarning` tells of it.
 
     Raises:
-        UnknownNameError: a slot, view, profile, label scheme, join or selected name that does not exist.
+        UnknownNameError: a slot, view, profile, label scheme, join, verdict or selected name that does not exist.
         AmbiguousViewError: a slot that means different views.
         BadInputError: no slots, two views of one slot, a view of records or speakers, ids that are unknown or
             repeated.
@@ -73,6 +79,9 @@ def pull(
     views = _views(store, slots, profile)
     manifest, manifest_digest = _manifest(store)
     rows = _asked(manifest, ids, where)
+    applied = None
+    if verdict is not None:
+        rows, applied = _verified(store, verdict, manifest, rows)
     mirror = mirror_of(store)
     for attempt in (1, 2):
         try:
@@ -80,7 +89,8 @@ def pull(
                 slot: resolve_view(store, mirror, view, manifest, manifest_digest)
                 for slot, view in views.items()
             }
-            return _joined(store, mirror, resolved, manifest, rows, join, chosen)
+            found = _joined(store, mirror, resolved, manifest, rows, join, chosen)
+            return replace(found, verdict=applied)
         except FileNotFoundError:
             if attempt == 2:  # once is a part that was merged away or damaged; the second listing knows of it
                 raise
@@ -152,6 +162,33 @@ def _asked(
 def _shown(frame: pl.DataFrame) -> str:
     named = ", ".join(repr(value) for value in frame["utterance_id"].head(_SHOWN))
     return named + (f" and {frame.height - _SHOWN} more" if frame.height > _SHOWN else "")
+
+
+def _verified(
+    store: Store, name: str, manifest: pl.DataFrame, asked: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], AppliedVerdict]:
+    """Those of the asked manifest rows that passed the named verdict, in their order, and what it did."""
+    verdict = store.verdicts.load(name)
+    if told := outdated(store, verdict):
+        warnings.warn(
+            f"verdict {name!r} of {verdict.created} is not of what the store holds now: {'; '.join(told)}; "
+            f"judge again with `affectstore quality --save {name}`",
+            StaleVerdictWarning,
+            stacklevel=4,
+        )
+    rows = (
+        manifest[asked]
+        .select("utterance_id")
+        .join(verdict.rows, on="utterance_id", how="left", maintain_order="left")
+    )
+    passed = rows["passed"].fill_null(False)
+    reasons = rows.filter(~passed)["reason"].fill_null("not_judged")
+    removed = {str(reason): int(count) for reason, count in reasons.value_counts(sort=True).iter_rows()}
+    identity = verdict.identity()
+    applied = AppliedVerdict(
+        name, identity["thresholds"], identity["checks"], identity["ids"], int(passed.sum()), removed
+    )
+    return asked[passed.to_numpy()], applied
 
 
 def _joined(

@@ -16,6 +16,7 @@ from feature_repo.faults import FaultLedger
 from feature_repo.feature_table import FEATURES, FeatureTable
 from feature_repo.files import FileLayer
 from feature_repo.manifest_store import IngestReport, ManifestStore
+from feature_repo.named_verdicts import NamedVerdicts
 from feature_repo.recipe import Recipe
 from feature_repo.reviews import Reviews
 
@@ -106,6 +107,7 @@ class Store:
         catalog: profiles and the views they mean.
         manifests: the manifests.
         reviews: what people decided on utterances and faces.
+        verdicts: which utterances passed, by name.
     """
 
     def __init__(self, files: FileLayer, cache: Path) -> None:
@@ -116,6 +118,7 @@ class Store:
         self.catalog = Catalog(files)
         self.manifests = ManifestStore(files)
         self.reviews = Reviews(files, self.manifests)
+        self.verdicts = NamedVerdicts(files)
         self._tables: dict[str, FeatureTable] = {}
 
     def corpora(self) -> list[str]:
@@ -274,11 +277,14 @@ class Store:
         join: Literal["inner", "outer"] = "inner",
         labels: str = "seven",
         profile: str | None = None,
+        verdict: str | None = None,
     ) -> TrainingSet:
         """Aligned features of any combination of slots; see :func:`feature_repo.pull.pull`."""
         from feature_repo.pull import pull  # reads through the mirror; a status needs none of it
 
-        return pull(self, slots, ids=ids, where=where, join=join, labels=labels, profile=profile)
+        return pull(
+            self, slots, ids=ids, where=where, join=join, labels=labels, profile=profile, verdict=verdict
+        )
 
     def _read_recipe(self, view: str) -> Recipe:
         path = f"{FEATURES}/{view}/{_RECIPE_FILE}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,36 @@ class Coverage:
 
 
 @dataclass(frozen=True)
+class AppliedVerdict:
+    """The named verdict that chose a training set's utterances.
+
+    Attributes:
+        name: its name.
+        thresholds: key to value.
+        checks: corpus to the checks that decided in it.
+        ids: SHA-256 of all ids that passed, asked for or not.
+        passed: how many of the asked utterances passed.
+        removed: how many of the asked utterances did not, by reason; ``not_judged`` for those that it says nothing of.
+    """
+
+    name: str
+    thresholds: Mapping[str, float]
+    checks: Mapping[str, Sequence[str]]
+    ids: str
+    passed: int
+    removed: Mapping[str, int]
+
+    def identity(self) -> dict[str, Any]:
+        """What decides which utterances it lets through, as plain JSON data."""
+        return {
+            "name": self.name,
+            "thresholds": dict(self.thresholds),
+            "checks": {corpus: list(checks) for corpus, checks in self.checks.items()},
+            "ids": self.ids,
+        }
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """Rows in one order everywhere; a slot is what a modality is called (``text``, ``text_steps``).
 
@@ -63,7 +93,9 @@ class TrainingSet:
         views: by slot, the view.
         fingerprints: by slot, the fingerprint of the view's recipe.
         content_keys: by slot, the content key of the stored row; null where none was joined.
-        coverage: by slot, what became of the asked utterances, those that an inner join left out included.
+        coverage: by slot, what became of the asked utterances, those that an inner join left out included; those that
+            a verdict removed are not asked for.
+        verdict: the named verdict that was applied, if any.
     """
 
     ids: list[str]
@@ -76,6 +108,7 @@ class TrainingSet:
     fingerprints: Mapping[str, str]
     content_keys: Mapping[str, pl.Series]
     coverage: Mapping[str, Coverage]
+    verdict: AppliedVerdict | None = None
 
     def __len__(self) -> int:
         """Utterances."""

@@ -1,0 +1,247 @@
+"""Named verdicts: which utterances passed, kept under a name with the thresholds and views that decided it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.files import FileLayer
+from feature_repo.recipe import digest
+
+if TYPE_CHECKING:
+    from feature_repo.measures import Measures
+    from feature_repo.quality_config import QualityConfig
+    from feature_repo.store import Store
+
+VERDICTS = "quality/verdicts"
+_TOLD = "affectstore.verdict"
+_SCHEMA: dict[str, type[pl.DataType]] = {"utterance_id": pl.String, "passed": pl.Boolean, "reason": pl.String}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# What of the manifest decides: who speaks, what, where. A new label changes no verdict.
+_JUDGED = ("utterance_id", "speaker_id", "speaker_raw", "text_key", "media_key", "picture")
+
+
+class StaleVerdictWarning(UserWarning):
+    """A named verdict was judged from other rows than the store holds now."""
+
+
+@dataclass(frozen=True)
+class NamedVerdict:
+    """A verdict as it was on one day.
+
+    Attributes:
+        name: letters, digits, ``_``, ``-`` and ``.``.
+        rows: ``utterance_id, passed, reason`` (a code of ``verdict.REASONS``, null where it passed), sorted by id.
+        thresholds: key, such as ``face.facenet512.similarity``, to ``{"value", "source"}``.
+        checks: corpus to the checks that decided in it.
+        views: slot to view, of what was judged; empty of a list from elsewhere.
+        origin: ``judged``, or where the list was imported from.
+        created: when it was judged or imported, UTC.
+        evidence: digests of the manifest's rows, the decisions and each view's keys that it was judged from.
+    """
+
+    name: str
+    rows: pl.DataFrame
+    thresholds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    views: Mapping[str, str] = field(default_factory=dict)
+    origin: str = "judged"
+    created: str = ""
+    evidence: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids that passed, sorted."""
+        return self.rows.filter("passed")["utterance_id"].to_list()
+
+    @property
+    def ids_digest(self) -> str:
+        """SHA-256 of the ids that passed."""
+        return digest(self.ids)
+
+    def identity(self) -> dict[str, Any]:
+        """What a run records of it: name, thresholds by key, checks by corpus, and the digest of its ids."""
+        return {
+            "name": self.name,
+            "thresholds": {key: told["value"] for key, told in sorted(self.thresholds.items())},
+            "checks": {corpus: list(checks) for corpus, checks in sorted(self.checks.items())},
+            "ids": self.ids_digest,
+        }
+
+
+class NamedVerdicts:
+    """The verdicts below ``quality/verdicts/``: one small Parquet file each.
+
+    Args:
+        files: the store's file layer.
+    """
+
+    def __init__(self, files: FileLayer) -> None:
+        self.files = files
+
+    def names(self) -> list[str]:
+        """Names of all verdicts, sorted."""
+        return [
+            name.removesuffix(".parquet")
+            for name in self.files.list_files(VERDICTS)
+            if name.endswith(".parquet")
+        ]
+
+    def load(self, name: str) -> NamedVerdict:
+        """The verdict of this name.
+
+        Raises:
+            UnknownNameError: there is none.
+            BadInputError: its file is damaged.
+        """
+        path = f"{VERDICTS}/{name}.parquet"
+        try:
+            if not _NAME.fullmatch(name):
+                raise FileNotFoundError(name)  # no file can be called so
+            data = self.files.read(path)
+        except FileNotFoundError:
+            raise UnknownNameError("verdict", name, self.names()) from None
+        try:
+            rows = pl.read_parquet(io.BytesIO(data)).select(list(_SCHEMA))
+            told = json.loads(pl.read_parquet_metadata(io.BytesIO(data))[_TOLD])
+            return NamedVerdict(**{**told, "name": name, "rows": rows})
+        except (pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
+            raise BadInputError(
+                f"{self.files.url(path)} is damaged ({error}); remove it and save the verdict again"
+            ) from error
+
+    def save(self, verdict: NamedVerdict) -> None:
+        """Keep the verdict, replacing one of the same name.
+
+        Raises:
+            BadInputError: a name that no file can have.
+            StoreWriteError: the write failed; an older verdict of that name is as it was.
+        """
+        if not _NAME.fullmatch(verdict.name):
+            raise BadInputError(
+                f"verdict name {verdict.name!r}: letters, digits, '_', '-' and '.', a letter or digit first"
+            )
+        with self.files.lock("verdicts"):
+            self._write(verdict)
+
+    def remove(self, name: str) -> None:
+        """Remove a verdict.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
+        if name not in self.names():
+            raise UnknownNameError("verdict", name, self.names())
+        self.files.remove(f"{VERDICTS}/{name}.parquet")
+
+    def erase(self, utterance_ids: Sequence[str]) -> None:
+        """Take these utterances out of every verdict."""
+        with self.files.lock("verdicts"):
+            for name in self.names():
+                verdict = self.load(name)
+                kept = verdict.rows.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
+                if kept.height < verdict.rows.height:
+                    self._write(NamedVerdict(**{**_fields(verdict), "name": name, "rows": kept}))
+
+    def _write(self, verdict: NamedVerdict) -> None:
+        rows = verdict.rows.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
+        sink = io.BytesIO()
+        rows.sort("utterance_id").write_parquet(
+            sink, metadata={_TOLD: json.dumps(_fields(verdict), sort_keys=True)}
+        )
+        self.files.write(f"{VERDICTS}/{verdict.name}.parquet", sink.getvalue())
+
+
+def name_verdict(
+    store: Store, name: str, measures: Measures, judged: pl.DataFrame, config: QualityConfig
+) -> NamedVerdict:
+    """What was judged, with everything that decided it; :meth:`NamedVerdicts.save` keeps it."""
+    corpora = measures.frame["corpus"].unique().sort().to_list()
+    told = config.thresholds(measures.embedder, measures.encoder)
+    return NamedVerdict(
+        name,
+        judged.select(list(_SCHEMA)).sort("utterance_id"),
+        thresholds={key: asdict(threshold) for key, threshold in told.items()},
+        checks={corpus: list(config.checks(corpus)) for corpus in corpora},
+        views=dict(measures.views),
+        created=now(),
+        evidence=_evidence(store, corpora, measures.views),
+    )
+
+
+def outdated(store: Store, verdict: NamedVerdict) -> list[str]:
+    """In words, what a verdict was judged from and is otherwise now; empty where all is as it was.
+
+    Of a list from elsewhere nothing is known but its ids.
+    """
+    told = []
+    known = store.manifest()["utterance_id"]
+    gone = verdict.rows.filter(~pl.col("utterance_id").is_in(known.implode())).height
+    if gone:
+        told.append(f"{gone:,} of its utterances are no longer in the manifest")
+    if not verdict.evidence:
+        return told
+    views = set(store.views())
+    for slot, view in verdict.views.items():
+        if view not in views:
+            told.append(f"the view {view} ({slot}) is gone")
+    there = {slot: view for slot, view in verdict.views.items() if view in views}
+    corpora = [name for name in verdict.checks if name in store.corpora()]
+    current = _evidence(store, corpora, there)
+    # What was forgotten was taken out of the verdict too, and changed these digests.
+    changed = [name for name, value in current.items() if verdict.evidence.get(name) != value]
+    if changed:
+        told.append(f"changed since: {', '.join(changed)}")
+    return told
+
+
+def now() -> str:
+    """This moment in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _fields(verdict: NamedVerdict) -> dict[str, Any]:
+    return {
+        "thresholds": {key: dict(told) for key, told in verdict.thresholds.items()},
+        "checks": {corpus: list(checks) for corpus, checks in verdict.checks.items()},
+        "views": dict(verdict.views),
+        "origin": verdict.origin,
+        "created": verdict.created,
+        "evidence": dict(verdict.evidence),
+    }
+
+
+def _evidence(store: Store, corpora: Sequence[str], views: Mapping[str, str]) -> dict[str, str]:
+    """Digests of what a verdict over these corpora is judged from; vectors and records are not read."""
+    manifest = store.manifest(corpora).select(_JUDGED)
+    ids = manifest.select("utterance_id")
+    reviews = store.reviews.read().filter(pl.col("view").is_null()).join(ids, on="utterance_id", how="semi")
+    found = {
+        "manifest": _digest(manifest),
+        "reviews": _digest(reviews.select("utterance_id", "decision")),
+    }
+    for slot, view in views.items():
+        keys = store.table(view).live_keys()
+        if store.recipe(view).entity == "utterance":
+            keys = keys.join(ids, on="utterance_id", how="semi")
+        found[slot] = _digest(keys)
+    return found
+
+
+def _digest(rows: pl.DataFrame) -> str:
+    # By text, not by Polars' own hash, which another version computes otherwise.
+    state = hashlib.blake2b(digest_size=16)
+    for name in rows.columns:
+        column = rows.sort("utterance_id")[name].cast(pl.String).fill_null("\0")
+        state.update("\n".join(column).encode("utf-8", "surrogatepass"))
+        state.update(b"\0\0")
+    return state.hexdigest()
