@@ -79,6 +79,14 @@ def small_face_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("faces")
 
 
+@pytest.fixture(scope="session")
+def tiny_whisper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A multilingual Whisper small enough for a test, in the format that faster-whisper loads."""
+    from tests.extractors.asr.tiny_whisper import build_tiny_whisper
+
+    return build_tiny_whisper(tmp_path_factory.mktemp("whisper") / "tiny")
+
+
 def wav_bytes(
     samples: np.ndarray, rate: int = RATE, *, kind: str = "int16", data_size: int | None = None
 ) -> bytes:

@@ -11,29 +11,22 @@ from typing import Any
 
 import numpy as np
 
-WORDS = 50_257  # ordinary tokens of the multilingual models, end of text after them
-LANGUAGES = (
+WORDS = 50_257  # ordinary tokens of the multilingual models, end of text after them; English-only ones have one less
+_CODES = (
     "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi "
     "ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd "
     "gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue"
-).split()
-SPECIAL = [
-    "<|endoftext|>",
-    "<|startoftranscript|>",
-    *(f"<|{code}|>" for code in LANGUAGES),
-    "<|translate|>",
-    "<|transcribe|>",
-    "<|startoflm|>",
-    "<|startofprev|>",
-    "<|nospeech|>",
-    "<|notimestamps|>",
-]
+)
+LANGUAGES = _CODES.split()
+TASKS = ("translate", "transcribe", "startoflm", "startofprev", "nospeech", "notimestamps")
 TIMESTAMPS = 1501  # 0.00 to 30.00 in steps of 0.02 s
 WIDTH = 32
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
 
 
-def build_tiny_whisper(folder: Path, *, mels: int = 80, preprocessor: bool = True, seed: int = 3) -> Path:
+def build_tiny_whisper(
+    folder: Path, *, mels: int = 80, preprocessor: bool = True, english_only: bool = False, seed: int = 3
+) -> Path:
     """Make the model and convert it.
 
     Args:
@@ -41,28 +34,37 @@ def build_tiny_whisper(folder: Path, *, mels: int = 80, preprocessor: bool = Tru
             ``preprocessor_config.json`` are in it afterwards.
         mels: mel bands of its input.
         preprocessor: whether ``preprocessor_config.json`` is written.
+        english_only: whether it has the tokens of the published English-only models.
         seed: of the weights.
     """
     from ctranslate2.converters import TransformersConverter
 
     source = folder.with_name(folder.name + "-transformers")
-    _model(mels, seed).save_pretrained(source)
-    _tokenizer().save(str(source / "tokenizer.json"))
+    words = WORDS - english_only
+    codes = LANGUAGES[:-1] if english_only else LANGUAGES
+    special = [f"<|{name}|>" for name in ("endoftext", "startoftranscript", *codes, *TASKS)]
+    _model(mels, seed, words, special).save_pretrained(source)
+    _tokenizer(words, special).save(str(source / "tokenizer.json"))
     (source / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
     TransformersConverter(str(source), copy_files=["tokenizer.json"]).convert(str(folder))
     if preprocessor:
-        facts = {"feature_size": mels, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
+        facts = {
+            "feature_size": mels,
+            "sampling_rate": 16000,
+            "hop_length": 160,
+            "chunk_length": 30,
+            "n_fft": 400,
+        }
         (folder / "preprocessor_config.json").write_text(json.dumps(facts))
     return folder
 
 
-def _model(mels: int, seed: int) -> Any:
+def _model(mels: int, seed: int, end: int, special: list[str]) -> Any:
     import torch
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-    end = WORDS
     config = WhisperConfig(
-        vocab_size=WORDS + len(SPECIAL) + TIMESTAMPS,
+        vocab_size=end + len(special) + TIMESTAMPS,
         num_mel_bins=mels,
         d_model=WIDTH,
         encoder_layers=1,
@@ -91,7 +93,7 @@ def _model(mels: int, seed: int) -> Any:
                 values *= 6.0  # what is heard outweighs what was said
             if name.endswith("decoder.embed_tokens.weight"):
                 values[:, 0] = 0.0
-                values[WORDS + len(SPECIAL) :] *= 0.8
+                values[end + len(special) :] *= 0.8
                 values[end] = 4.0 * towards_end
             if name.endswith("decoder.embed_positions.weight"):
                 values *= 4.0  # words differ from place to place
@@ -101,22 +103,26 @@ def _model(mels: int, seed: int) -> Any:
     generation._from_model_config = False  # else what follows is made anew when it is read
     generation.suppress_tokens = []
     generation.begin_suppress_tokens = [end]
-    generation.lang_to_id = {token: end + 2 + place for place, token in enumerate(SPECIAL[2 : 2 + len(LANGUAGES)])}
+    codes = special[2 : -len(TASKS)]
+    generation.lang_to_id = {token: end + 2 + place for place, token in enumerate(codes)}
     return model
 
 
-def _tokenizer() -> Any:
+def _tokenizer(words: int, special: list[str]) -> Any:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {symbol: place for place, symbol in enumerate(alphabet)}
-    for place in range(len(alphabet), WORDS - 1):
+    for place in range(len(alphabet), words):
         vocabulary[_word(place)] = place
-    vocabulary[""] = WORDS - 1  # by which newer versions of CTranslate2 tell a multilingual model
+    if words == WORDS:
+        # By the empty token newer versions of CTranslate2 tell a multilingual model.
+        del vocabulary[_word(words - 1)]
+        vocabulary[""] = words - 1
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
     return tokenizer
 
 
