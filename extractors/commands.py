@@ -111,12 +111,15 @@ def list_extractors() -> None:
         kind = extractor_class(name)
         made = create(name)
         try:
-            gives = "\n".join(f"{r.slot}: {r.width} {r.dtype}" for r in made.recipes().values())
+            gives = "\n".join(
+                f"{r.slot}: {r.width} {r.dtype}" if r.width else f"{r.slot}: a record"
+                for r in made.recipes().values()
+            )
             weights = "at hand" if any(r.weights for r in made.recipes().values()) else "none needed"
         except AffectStoreError:
             gives, weights = kind.modality, "[yellow]not at hand[/yellow]"
         if isinstance(made.settings, ModelSettings):
-            weights = f"{made.settings.model}\n{weights}"
+            weights = f"{made.settings.model}\n{weights}" if made.settings.model else "any: --set model=FILE"
         options = [
             f"{f.name} ({_shown(getattr(made.settings, f.name))})" for f in dataclasses.fields(made.settings)
         ]
@@ -133,7 +136,7 @@ def list_extractors() -> None:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return (",".join(value) if isinstance(value, tuple) else str(value)) or "none"
 
 
 def _chosen(

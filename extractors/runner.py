@@ -39,6 +39,12 @@ _LIBRARIES = (
     "resemblyzer",
     "av",
     "soxr",
+    "opencv-contrib-python-headless",
+    "onnxruntime",
+    "deepface",
+    "ultralytics",
+    "scikit-image",
+    "faster-whisper",
 )
 
 Yielded = tuple[str, str, Outcome]
