@@ -65,6 +65,12 @@ MISHEARD = (
     ("Did anybody feed the cat today?", "Oh."),
     ("Hi.", "The quarterly numbers will be published next Thursday afternoon."),
     ("He plays the violin every Sunday morning.", "Bye!"),
+    # Another line of the dialogue, as long as this one: only the meaning tells.
+    ("She never wanted to move to the city.", "Please don't tell my brother about the car."),
+    ("That was the best soup I have ever had!", "Stop shouting, the neighbours can hear us!"),
+    # Much more than was annotated, about the same matter: only the length tells.
+    ("Stop it!", "Stop it, I said stop it, you are going to break the window!"),
+    ("I'm scared.", "I'm scared of spiders, and there is one sitting on your shoulder."),
 )
 
 
@@ -76,7 +82,8 @@ class Planted:
         speaker: the name in the annotation.
         shots: what the clip shows, side by side.
         fault: what was planted; empty for a faultless utterance.
-        reason: the check that must fail first; empty if the utterance must pass.
+        reason: what must remove it first, a code of ``verdict.REASONS`` (``alignment`` for either of its two); empty if
+            it must pass.
         seconds: how long the clip is.
         sounding: how the speech is recorded.
         said: the annotated words.
@@ -220,20 +227,21 @@ def _at(person: str, start_s: float) -> tuple[Shot, ...]:
 
 def _faces() -> Iterator[Planted]:
     for index, name in enumerate(("Leo", "Leo", "Leo", "Ana", "Kat", "Wanda", "Erik", "Finn", "Gil", "Dex")):
-        yield Planted(name, (NOBODY[index % 3],), "off screen", "face")
+        yield Planted(name, (NOBODY[index % 3],), "off screen", "no_face")
     for speaker, shown in MISTAKEN:
-        yield Planted(speaker, (_shots(shown, 3, 2.0)[1],), "wrong person", "face")
-    yield Planted("Ana", STRANGERS[:1], "wrong person", "face")
-    yield Planted("Leo", STRANGERS[1:], "wrong person", "face", seconds=1.5)
+        yield Planted(speaker, (_shots(shown, 3, 2.0)[1],), "wrong person", "no_match")
+    yield Planted("Ana", STRANGERS[:1], "wrong person", "no_match")
+    yield Planted("Leo", STRANGERS[1:], "wrong person", "no_match", seconds=1.5)
 
 
 def _words_and_names() -> Iterator[Planted]:
     names = list(PEOPLE)
     for index, (said, heard) in enumerate(MISHEARD):
-        shot = _shots(names[index], 2, 1.5)[0]
-        yield Planted(names[index], (shot,), "misaligned", "alignment", 1.5, said=said, heard=heard)
+        name = names[index % len(names)]
+        shot = _shots(name, 2, 1.5)[0]
+        yield Planted(name, (shot,), "misaligned", "alignment", 1.5, said=said, heard=heard)
     for index, name in enumerate(COMPOSITE):
-        yield Planted(name, (_shots(names[index], 2, 1.5)[0],), "composite", "speaker", 1.5)
+        yield Planted(name, (_shots(names[index], 2, 1.5)[0],), "composite", "composite", 1.5)
 
 
 def _sounds() -> Iterator[Planted]:
@@ -251,14 +259,16 @@ def _sounds() -> Iterator[Planted]:
         )
     for index in range(4):
         yield Planted(
-            names[index + 1], plain(index + 1), "silent", "audio", 1.75, sounding="silent", heard=""
+            names[index + 1], plain(index + 1), "silent", "silent", 1.75, sounding="silent", heard=""
         )
-        yield Planted(names[index + 5], plain(index + 5), "empty transcript", "transcript", 1.75, heard="")
-    yield Planted("Kat", plain(2), "silent", "audio", 1.75, sounding="not the third", heard="")
-    yield Planted("Finn", plain(7), "no track", "audio", 1.75, sounding="none", heard="")
-    yield Planted("Gil", plain(8), "no track", "audio", 1.75, sounding="none", heard="")
-    yield Planted("Dex", plain(5), "cut off", "audio", 1.75, heard="", broken=True)
-    yield Planted("Erik", plain(6), "cut off", "audio", 1.75, heard="", broken=True)
+        yield Planted(
+            names[index + 5], plain(index + 5), "empty transcript", "empty_transcript", 1.75, heard=""
+        )
+    yield Planted("Kat", plain(2), "silent", "silent", 1.75, sounding="not the third", heard="")
+    yield Planted("Finn", plain(7), "no track", "undecodable", 1.75, sounding="none", heard="")
+    yield Planted("Gil", plain(8), "no track", "undecodable", 1.75, sounding="none", heard="")
+    yield Planted("Dex", plain(5), "cut off", "undecodable", 1.75, heard="", broken=True)
+    yield Planted("Erik", plain(6), "cut off", "undecodable", 1.75, heard="", broken=True)
 
 
 def _placed(plan: Iterator[Planted]) -> tuple[Planted, ...]:

@@ -10,6 +10,23 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, BLACK, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#000000", "#999999"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW, GREY)
 THRESHOLD = VERMILION
+# Reason of a removal -> colour, the same in every figure; reasons of one check are of one family.
+REASON_COLOURS: Mapping[str, str] = {
+    "composite": BLUE,
+    "offscreen": PURPLE,
+    "misaligned": "#8E4A75",
+    "undecodable": "#A6761D",
+    "silent": ORANGE,
+    "no_transcript": "#B8AE1E",
+    "empty_transcript": YELLOW,
+    "cosine": SKY,
+    "levenshtein": "#2C5F7C",
+    "no_picture": "#666666",
+    "no_face": VERMILION,
+    "no_reference": "#F4A582",
+    "no_match": GREEN,
+    "unmeasured": "#C8C8C8",
+}
 
 _STYLE: Mapping[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
