@@ -3,11 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import polars as pl
 import pytest
 
 from extractors.clip import decode_clip
 from extractors.detectors.choice import create_detector
+from extractors.extraction import extract
+from extractors.registry import create
 from feature_repo.errors import BadInputError
+from feature_repo.store import init_store
 from tests.extractors.face.random_models import TINY_YOLO, write_tiny_yolo
 from tests.torchvision_absent import ultralytics_ready
 
@@ -77,6 +81,32 @@ def intersection_over_union(a, b):
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     both = max(width, 0) * max(height, 0)
     return both / (a[2] * a[3] + b[2] * b[3] - both)
+
+
+def test_through_the_runner_into_a_store(tmp_path, samples):
+    clips = samples / "data" / "clips"
+    names = ["single_face.mp4", "face_noface.mov", "d18.mp4", "no_face.mp4", "multi_face.jpg"]
+    rows = {
+        "utterance_id": [f"c/{name}" for name in names],
+        "media_uri": [str(clips / name) for name in names],
+    }
+    store = init_store(str(tmp_path / "store"))
+    store.write_manifest("c", pl.DataFrame(rows))
+    told = {
+        "model": str(samples / "models/mobilefacenet/MobileFaceNet.onnx"),
+        "detector": "yolov8",
+        "detector_model": str(samples / TFLITE),
+        "stills": "detect",
+    }
+    made = create("onnxface", told)
+    report, _ = extract(store, [made], profile="p", device="cpu")
+    assert (report.computed, report.faults_by_reason.total()) == (5, 0)
+    pulled = store.pull(["faces_steps"], join="outer", profile="p")
+    faces = {id_: pulled.features["faces_steps"].row(place) for place, id_ in enumerate(pulled.ids)}
+    assert {name: len(faces[f"c/{name}"]) for name in names} == dict(zip(names, (2, 2, 7, 0, 5), strict=True))
+    man, again, other = (faces[f"c/{name}"] for name in names[:3])
+    assert (man @ again.T).min() > 0.8
+    assert (man @ other.T).max() < 0.33
 
 
 def test_landmarks_of_both_detectors_are_in_one_order(tflite, samples):

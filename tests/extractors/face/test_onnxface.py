@@ -120,6 +120,31 @@ def test_clips_together_give_what_each_gives_alone(real):
             assert np.abs(ours.value - theirs.value).max() <= made.batch_tolerance
 
 
+def test_frames_around_show_the_same_man(real, samples):
+    made, items, outcomes = real
+    around = create(
+        "onnxface",
+        {
+            "model": made.settings.model,
+            "detector_model": made.settings.detector_model,
+            "sampling": "offsets",
+        },
+    )
+    around.load("cpu")
+    clip = str(samples / "data" / "clips" / "single_face.mp4")  # 2.4 s: frames at 0.5 and 1.5
+    (seen,) = decode_clip(clip, sound=False, watchers=[around]).seen
+    (outcome,) = around.extract([Item("c/0", seen=seen)])
+    found = outcome["offsets_steps"]
+    tenths = [1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 14, 16, 17, 18, 19]
+    np.testing.assert_allclose(found.columns["frame_times"], np.array(tenths) / 10)
+    assert len(found.value) == len(tenths)
+    (base,) = (
+        each for item, each in zip(items, outcomes, strict=True) if item.utterance_id == "single_face.mp4"
+    )
+    # Other people reach 0.33; a turned head of the same man falls to 0.76.
+    assert (found.value @ base["faces_steps"].value[0]).min() > 0.6
+
+
 def test_a_picture_file_is_one_face_or_is_searched(samples):
     picture = str(samples / "data" / "clips" / "multi_face.jpg")
     settings = {
