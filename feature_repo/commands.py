@@ -17,6 +17,7 @@ from feature_repo.console import (
     RootOption,
     SchemeOption,
     Table,
+    VerdictOption,
     YesOption,
     console,
     err,
@@ -24,7 +25,7 @@ from feature_repo.console import (
 from feature_repo.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
-    from feature_repo.training_set import TrainingSet
+    from feature_repo.training_set import AppliedVerdict, TrainingSet
 
 _PULL_SUFFIXES = (".npz", ".parquet", ".arrow")
 
@@ -205,6 +206,7 @@ def pull(
             "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
         ),
     ] = None,
+    verdict: VerdictOption = None,
     join: JoinOption = "inner",
     labels: SchemeOption = "seven",
     profile: ProfileOption = None,
@@ -228,7 +230,14 @@ def pull(
         speakers=tuple(speaker or ()),
     )
     found = pull_features(
-        open_store(root), slots, ids=asked, where=where, join=join, labels=labels, profile=profile
+        open_store(root),
+        slots,
+        ids=asked,
+        where=where,
+        join=join,
+        labels=labels,
+        profile=profile,
+        verdict=verdict,
     )
     print_coverage(found, join)
     if output is not None:
@@ -240,6 +249,8 @@ def pull(
 
 def print_coverage(found: TrainingSet, join: str) -> None:
     """Tell how many of the asked utterances each slot has, and why the others lack it."""
+    if found.verdict is not None:
+        print_verdict(found.verdict)
     table = Table(
         "slot", "view", title=f"{len(found.ids):,} utterances pulled ({join} join)", title_justify="left"
     )
@@ -249,6 +260,17 @@ def print_coverage(found: TrainingSet, join: str) -> None:
     for slot, counts in found.coverage.items():
         table.add_row(slot, found.views[slot], *(f"{getattr(counts, state):,}" for state in states))
     console.print(table)
+
+
+def print_verdict(applied: AppliedVerdict) -> None:
+    """Tell how many of the asked utterances a named verdict let through, and why it removed the others."""
+    removed = sum(applied.removed.values())
+    told = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in applied.removed.items())
+    console.print(
+        f"verdict [bold]{applied.name}[/bold]: {applied.passed:,} of {applied.passed + removed:,} asked utterances "
+        f"passed{f'; removed: {told}' if told else ''}",
+        soft_wrap=True,
+    )
 
 
 def save(found: TrainingSet, output: Path) -> None:

@@ -78,6 +78,14 @@ SchemeOption = Annotated[
     str,
     typer.Option("--labels", help="Label scheme: seven, iemocap4, iemocap6 or sentiment3."),
 ]
+VerdictOption = Annotated[
+    str | None,
+    typer.Option(
+        "--verdict",
+        help="Only the utterances that passed this verdict, as [cyan]affectstore quality --save[/cyan] named it.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[
     str,
     typer.Option(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feature_repo.compaction import compacting
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -70,33 +69,31 @@ def gc_dropped(store: Store) -> list[str]:
 def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     """Remove these utterances from every table, the mirror, the ledger, the manifests and the online store, for good.
 
-    What was computed from several clips of a speaker, one of these among them, goes too: the speaker's rows, and
-    whatever was derived from them for the speaker's other utterances. The next derivation makes it anew.
+    A speaker's row is computed from several clips, and others are derived from it. Of such tables every row goes,
+    older ones included, that was not computed from just what is there now; the next derivation makes it anew.
 
     Raises:
         UnknownNameError: an utterance that no manifest has, and that was not forgotten before.
     """
-    manifest = store.manifest()
-    known = {*manifest["utterance_id"].to_list(), *store.manifests.forgotten()}
+    known = {*store.manifest()["utterance_id"].to_list(), *store.manifests.forgotten()}
     for utterance_id in utterance_ids:
         if utterance_id not in known:
             raise UnknownNameError("utterance", utterance_id, [*sorted(known)[:3], "..."])
     # First, so that an extraction that runs beside this does not compute them again.
     store.manifests.forget(utterance_ids)
     store.reviews.erase(utterance_ids)
-    speakers = store.manifests.speakers_of(utterance_ids)
-    theirs = manifest.filter(pl.col("speaker_id").is_in(speakers))["utterance_id"].to_list()
-    erased = {}
+    erased: dict[str, list[str]] = {}
     rows = 0
-    for view, depends in _inputs_first(store).items():
+    for view, of_speakers in _inputs_first(store).items():
         table = store.table(view)
-        ids = list(dict.fromkeys([*utterance_ids, *theirs])) if depends else list(utterance_ids)
-        erased[view] = speakers if table.recipe.entity == "speaker" else ids
         # What a compaction or an extraction has in memory would bring the rows back; both look at what is forgotten
         # or listed only under their lock.
         with store.files.lock(compacting(view)), store.files.lock(writing(view)):
-            rows += _forget_rows(table, erased[view])
-            store.faults.erase(view, erased[view])
+            wanted = store.wanted(table.recipe) if of_speakers else None
+            count, gone = _forget_rows(table, utterance_ids, wanted)
+            erased[view] = list(dict.fromkeys([*utterance_ids, *gone]))
+            store.faults.erase(view, [*erased[view], *_outdated_faults(store, view, wanted)])
+        rows += count
         # A damaged part can't be searched for these rows, and its rows are computed again anyway.
         store.files.remove_folder(f"{QUARANTINE}/{view}")
         _clear_mirror(store, view)
@@ -105,7 +102,7 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
 
 
 def _inputs_first(store: Store) -> dict[str, bool]:
-    """Every view, after those that it was computed from, and whether speakers' rows are among these.
+    """Every view, after those that it was computed from, and whether it, or one of these, is about speakers.
 
     Once a view's inputs are rid of what is forgotten, no fill that runs beside this commits rows computed from it.
     """
@@ -118,7 +115,7 @@ def _inputs_first(store: Store) -> dict[str, bool]:
             inputs = [names[fingerprint] for fingerprint in recipes[view].inputs if fingerprint in names]
             for read in inputs:
                 visit(read)
-            found[view] = any(found[read] or recipes[read].entity == "speaker" for read in inputs)
+            found[view] = recipes[view].entity == "speaker" or any(found[read] for read in inputs)
 
     for view in recipes:
         visit(view)
@@ -138,27 +135,54 @@ def utterances_of(store: Store, speaker_id: str) -> list[str]:
     return found
 
 
-def _forget_rows(table: FeatureTable, utterance_ids: Sequence[str]) -> int:
-    """Write each part anew without these rows, then remove it; tombstones tell every reader that they are gone."""
-    wanted = pa.array(utterance_ids, pa.string())
-    gone = 0
-    touched = []
+def _forget_rows(
+    table: FeatureTable, utterance_ids: Sequence[str], wanted: pl.DataFrame | None
+) -> tuple[int, list[str]]:
+    """Write each part anew without the rows that go, then remove it; tombstones tell every reader that they are gone.
+
+    Args:
+        table: the table.
+        utterance_ids: what is forgotten.
+        wanted: the (utterance_id, content_key) of the rows that stay; by default those of other utterances do.
+
+    Returns:
+        How many rows went, and whose live row did beside the forgotten.
+    """
+    key = key_column(table.recipe)
+    count = 0
+    touched: list[str] = []
+    outdated = [] if wanted is None else _other_keys(table.live_keys(), wanted)["utterance_id"].to_list()
     for name in table.all_parts():
         part = table.read_part(name)
-        hit = pc.is_in(part[key_column(table.recipe)], wanted)
-        erased = pc.and_(hit, pc.not_equal(part["content_key"], TOMBSTONE))
-        count = pc.sum(erased).as_py() or 0
-        if count:
-            kept = part.filter(pc.invert(hit)).replace_schema_metadata(None)
-            table.append_table(kept, newest_us(name), {"forgotten": str(count)})
+        rows = pl.DataFrame(pl.from_arrow(part.select([key, "content_key"]))).rename({key: "utterance_id"})
+        rows = rows.with_row_index("place")
+        if wanted is None:
+            hit = rows.filter(pl.col("utterance_id").is_in(list(utterance_ids)))
+        else:
+            hit = _other_keys(rows.filter(pl.col("content_key") != TOMBSTONE), wanted)
+        gone = hit.filter(pl.col("content_key") != TOMBSTONE).height
+        if gone:
+            kept = rows.join(hit, on="place", how="anti", maintain_order="left")["place"]
+            left = part.take(pa.array(kept.to_numpy())).replace_schema_metadata(None)
+            table.append_table(left, newest_us(name), {"forgotten": str(gone)})
             touched.append(name)
-            gone += count
+            count += gone
     # Before the old parts go: the online store is told of what has left by the tombstone.
     if touched:
-        table.bury(list(utterance_ids))
+        table.bury(list(utterance_ids) if wanted is None else outdated)
     for name in touched:
         table.files.remove(table.part_path(name))
-    return gone
+    return count, outdated
+
+
+def _other_keys(rows: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(wanted, on=["utterance_id", "content_key"], how="anti", maintain_order="left")
+
+
+def _outdated_faults(store: Store, view: str, wanted: pl.DataFrame | None) -> list[str]:
+    if wanted is None:
+        return []
+    return _other_keys(store.faults.entries(view), wanted)["utterance_id"].to_list()
 
 
 def _clear_mirror(store: Store, view: str) -> None:

@@ -14,6 +14,7 @@ from feature_repo.console import (
     ProfileOption,
     RootOption,
     SchemeOption,
+    VerdictOption,
     console,
     err,
 )
@@ -57,6 +58,7 @@ def train(
         ),
     ] = None,
     corpus: CorpusOption = None,
+    verdict: VerdictOption = None,
     labels: SchemeOption = "seven",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
@@ -93,6 +95,7 @@ def train(
             corpora=corpus,
             labels=labels,
             profile=profile,
+            verdict=verdict,
             device=_device(device),
             progress=_progress(bar, config.max_epochs, config.selection),
         )

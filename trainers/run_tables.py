@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from feature_repo.commands import print_verdict
 from feature_repo.console import Table, console
 from feature_repo.training_set import Coverage
 from trainers.run import Run
@@ -19,6 +20,8 @@ HEADLINE = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
 def coverage_table(done: Trained) -> None:
     """Print what pull gave of each slot, and the rows that are in no part."""
     data = done.training_set
+    if data.verdict is not None:
+        print_verdict(data.verdict)
     table = Table(title="What was pulled")
     table.add_column("slot")
     table.add_column("view")

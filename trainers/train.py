@@ -88,6 +88,7 @@ def train(
     corpora: Sequence[str] | None = None,
     labels: str = "seven",
     profile: str | None = None,
+    verdict: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
@@ -104,11 +105,12 @@ def train(
         corpora: only these corpora; all by default.
         labels: label scheme.
         profile: catalogue profile that says which view a slot means.
+        verdict: name of a stored verdict: fit, select and score on the utterances that passed it.
         device: where the tensors are.
         progress: callbacks.
 
     Raises:
-        UnknownNameError: a slot, corpus, label scheme, protocol, fold or class weight that does not exist.
+        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict or class weight that does not exist.
         BadInputError: a sequence view, a slot named twice, or rows that the protocol can't split.
         LeakageError: a view was learned from rows that would be selected or scored on.
     """
@@ -116,7 +118,7 @@ def train(
     if not slots or len(set(slots)) != len(slots):
         raise BadInputError(f"slots {', '.join(slots) or '(none)'}: name one or more, each once")
     training_set = store.pull(
-        slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile
+        slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile, verdict=verdict
     )
     for slot in training_set.steps:
         raise BadInputError(f"slot {slot!r} is a sequence; the MLP adapter takes pooled views")
@@ -179,7 +181,10 @@ class _Job:
 
     def identity(self, split: Split, seed: int) -> dict[str, Any]:
         """Everything that decides the run's numbers."""
+        verdict = self.training_set.verdict
         return {
+            # Without one nothing is said, so that the keys of earlier runs stand.
+            **({"verdict": verdict.identity()} if verdict else {}),
             "trainer": TRAINER,
             "settings": values(self.config),
             "protocol": self.plan.protocol,
@@ -255,7 +260,7 @@ class _Job:
             config={
                 "trainer": TRAINER,
                 "code_version": CODE_VERSION,
-                "data": {name: record[name] for name in _DATA},
+                "data": {name: record[name] for name in _DATA if name in record},
                 "settings": described(self.config),
             },
             epochs=pl.DataFrame([asdict(epoch) for epoch in fitted.epochs]),
@@ -265,7 +270,7 @@ class _Job:
         )
 
 
-_DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot")
+_DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot", "verdict")
 
 
 def build_adapter(width: int, classes: int, config: AdapterConfig) -> MLPAdapter:
