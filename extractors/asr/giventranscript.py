@@ -74,9 +74,8 @@ class GivenTranscript(Extractor):
         unknown = sorted(given.keys() - set(known))
         if not unknown:
             return []
-        some = ", ".join(unknown[:_TOLD])
         return [
-            f"{self.settings.file}: {len(unknown)} of {len(given)} utterances are in no manifest: {some}, ..."
+            f"{self.settings.file}: {len(unknown)} of {len(given)} utterances are in no manifest: {_some(unknown)}"
         ]
 
     def cost(self, item: Item) -> float:
@@ -99,11 +98,11 @@ class GivenTranscript(Extractor):
     def _outcome(self, utterance_id: str) -> Outputs:
         text, language = self._given.get(utterance_id, (None, None))
         if text is None:
-            some = ", ".join(list(self._given)[:_TOLD])
             return Fault(
                 "extract",
                 "NoTranscript",
-                f"{utterance_id}: {self.settings.file} has no transcript of it; it has {len(self._given)}: {some}, ...",
+                f"{utterance_id}: {self.settings.file} has no transcript of it; "
+                f"it has {len(self._given)}: {_some(list(self._given))}",
             )
         if not text.strip():
             return {"transcript": Features(None, EMPTY_TRANSCRIPT)}
@@ -144,6 +143,10 @@ def read_transcripts(file: Path) -> dict[str, tuple[str | None, str | None]]:
             raise BadInputError(f"{where}: utterance_id {key!r} stands twice")
         given[key] = (_text(text, "transcript", where), _text(language, "language", where) or None)
     return given
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_TOLD]) + (", ..." if len(ids) > _TOLD else "")
 
 
 def _text(value: object, column: str, where: str) -> str | None:
