@@ -49,9 +49,9 @@ def calibrate(
 ) -> None:
     """Read thresholds for a face embedder or text encoder off pairs that belong together and pairs that do not.
 
-    Faces: a speaker's faces in one clip against those in their other clips, and against other speakers. Text:
-    transcripts against their own text, and against other texts. No feature is computed anew but the transcripts'
-    vectors.
+    Faces: a speaker's faces in one clip against those in their other clips, and against other speakers'.
+
+    Text: transcripts against their own text, and against other texts.
 
     Examples: [cyan]affectstore calibrate[/cyan], [cyan]affectstore calibrate face --write[/cyan]
     """

@@ -243,7 +243,7 @@ def _derive_faces(
     run: _Run, view: str, config: QualityConfig, settings: Mapping[str, str] | None, device: str
 ) -> None:
     from extractors.quality.matching import MatchDerivation, unmatched  # these import this module's types
-    from extractors.quality.offset_search import OffsetSearch, around
+    from extractors.quality.offset_search import OffsetSearch, around, around_recipe
     from extractors.quality.references import ReferenceDerivation
     from extractors.quality.speaker_faces import SpeakerFaceDerivation
     from feature_repo.quality_config import NoThresholdError, space_name
@@ -261,14 +261,18 @@ def _derive_faces(
     reference = references.recipes()["reference"]
     matches = MatchDerivation(faces, reference, told=told)
     run.fill(matches)
-    near: Recipe | None = None
+    around_them = around_recipe(faces)
+    near: Recipe | None = around_them
     try:
         search = OffsetSearch(around(store, view, settings), device, run.watch.on_load)
-        near = search.recipes()["offsets_steps"]
+        search.recipes()
     except (BadInputError, UnknownNameError) as error:
-        run.skip(("offsets", "offsetmatch"), str(error))
+        # What was looked at before is as good as ever: it is other frames of the same space.
+        near = around_them if around_them.view in store.views() else None
+        run.skip(("offsets",) if near else ("offsets", "offsetmatch"), str(error))
     else:
         run.fill(search, unmatched(store, faces, matches.recipes()["match"], threshold))
+    if near is not None:
         run.fill(MatchDerivation(near, reference, "offsetmatch", told))
     run.fill(SpeakerFaceDerivation(faces, reference, near, threshold, told))
 

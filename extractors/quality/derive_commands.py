@@ -80,6 +80,9 @@ def derive(
     name = source_profile(store, profile)
     report = _run(store, name, corpus, chosen, _pairs(faces or []), retry_faults, device)
     _tell(report)
+    if not report.fills:
+        err.print("nothing could be derived", style="red")
+        raise typer.Exit(1)
     if report.everything_failed:
         err.print("everything failed; the reasons are in `affectstore faults`", style="red")
         raise typer.Exit(1)
@@ -157,11 +160,20 @@ def _run(
 
 
 def _tell(report: DeriveReport) -> None:
-    table = Table("derivation", "slot", "view", "computed", "copied", "removed", "failed", "up to date")
+    table = Table(
+        "derivation", "slot", "view", "computed", "copied", "removed", "failed", "failed before", "up to date"
+    )
     slots = {view: slot for slot, view in report.views.items()}
     for name, filled in report.fills.items():
         for view, counts in filled.views.items():
-            numbers = (counts.computed, counts.copied, counts.buried, counts.faulted, counts.up_to_date)
+            numbers = (
+                counts.computed,
+                counts.copied,
+                counts.buried,
+                counts.faulted,
+                counts.skipped_faults,
+                counts.up_to_date,
+            )
             cells = (f"{number:,}" if number else "-" for number in numbers)
             table.add_row(_MEANING.get(name, name), slots[view], view, *cells)
     if report.fills:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -61,6 +62,15 @@ def around(store: Store, view: str, settings: Mapping[str, str] | None = None) -
     Args and errors are those of :func:`recorded`.
     """
     return recorded(store, view, settings, {"sampling": "offsets"})
+
+
+def around_recipe(faces: Recipe) -> Recipe:
+    """The recipe of what :func:`around` computes, stated without its weights.
+
+    Args:
+        faces: recipe of the sampled frames' faces.
+    """
+    return replace(faces, modality="offsets", settings={**faces.settings, "sampling": "offsets"})
 
 
 def recorded(

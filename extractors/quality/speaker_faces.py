@@ -83,11 +83,12 @@ class SpeakerFaceDerivation:
                 columns={"time_s": "step", "face": "step", "around": "int"} if layout == "steps" else {},
             )
 
-        self._pooled, self._steps = recipe("pooled"), recipe("steps")
+        self._recipes = {made.slot: made for made in (recipe("pooled"), recipe("steps"))}
+        self._pooled, self._steps = (made.view for made in self._recipes.values())  # hashed once, not per row
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Slot to recipe: the mean over frames, and the frames."""
-        return {self._pooled.slot: self._pooled, self._steps.slot: self._steps}
+        return self._recipes
 
     def provenance(self) -> dict[str, str]:
         """What was told of the faces."""
@@ -95,7 +96,7 @@ class SpeakerFaceDerivation:
 
     def compute(self, store: Store, missing: Mapping[str, Sequence[str]]) -> Derived:
         """Yield the speaker's face of each missing utterance, pooled and as a sequence."""
-        wanted = {recipe.view: set(missing.get(recipe.view, ())) for recipe in (self._pooled, self._steps)}
+        wanted = {view: set(missing.get(view, ())) for view in (self._pooled, self._steps)}
         for rows in batches(store, sorted(set().union(*wanted.values()))):
             for utterance_id, outcomes in self._of(store, rows):
                 for view, ids in wanted.items():
@@ -120,7 +121,7 @@ class SpeakerFaceDerivation:
                 outcomes = self._features(source, row, own, bool(empty[row]))
             else:
                 why = _absence(faces, row, bool(whose[row] >= 0), bool(anyone[row]))
-                outcomes = {self._pooled.view: Features(None, why), self._steps.view: Features(None, why)}
+                outcomes = {self._pooled: Features(None, why), self._steps: Features(None, why)}
             found.append((utterance_id, outcomes))
         return found
 
@@ -130,7 +131,7 @@ class SpeakerFaceDerivation:
         norm = np.linalg.norm(mean)
         pooled = (mean / norm).astype(np.float32) if norm > 0 else steps[0]
         columns = {"time_s": faces.time_s[own], "face": own - faces.offsets[row], "around": int(around)}
-        return {self._pooled.view: Features(pooled), self._steps.view: Features(steps, columns=columns)}
+        return {self._pooled: Features(pooled), self._steps: Features(steps, columns=columns)}
 
 
 def choose(faces: FaceBatch, cosine: Numbers, anyone: Numbers, min_similarity: float) -> Chosen:

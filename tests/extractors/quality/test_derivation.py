@@ -211,3 +211,20 @@ def test_a_profile_with_neither_is_told_what_to_extract(tmp_path: Path) -> None:
 def test_settings_are_recorded_with_the_faces(store: Store) -> None:
     told = store.provenance(store.catalog.slots("default")["faces_steps"])
     assert json.loads(told["settings"]) == {}
+
+
+def test_what_was_looked_at_around_is_used_without_the_extractor(
+    store: Store, config: QualityConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    derive(store, config=config)
+
+    def create(name: str, settings: Mapping[str, str] | None = None) -> Any:
+        raise BadInputError("model 'faces.onnx': no such file")
+
+    monkeypatch.setattr(offset_search, "create", create)
+    lower = load_quality_config(overrides=[f"face.planted.similarity={SAME - 0.1}"])
+    report = derive(store, config=lower)
+    assert list(report.fills) == ["reference", "match", "offsetmatch", "face"]
+    assert "offsets" in report.skipped
+    assert "offsetmatch" not in report.skipped
+    assert records(store, "face")["c/a2"]["note"] is None
