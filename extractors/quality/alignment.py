@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,8 @@ class AlignmentDerivation:
         on_load: Callable[[str], None] | None = None,
     ) -> None:
         self._transcript = transcript
-        self._encoder = Sentence(settings or SentenceSettings(tokens=False))
+        # One vector a text is all that is compared.
+        self._encoder = Sentence(replace(settings or SentenceSettings(), tokens=False))
         self._device, self._on_load = device, on_load
         self._loaded = False
 
