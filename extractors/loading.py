@@ -19,6 +19,8 @@ _EXTRA_OF_MODULE = {
     "onnxruntime": "face",
     "skimage": "face",
     "ultralytics": "face-yolo",
+    "torchvision": "face-yolo",
+    "ai_edge_litert": "face-yolo-cpu",
     "faster_whisper": "asr",
     "ctranslate2": "asr",
     "rapidfuzz": "quality",

@@ -54,6 +54,8 @@ class YoloV8(Detector):
             )
         self._network = network
         self._device = "cpu" if file is not None and file.suffix == ".tflite" else device
+        # What is missing (torchvision, ai-edge-litert) shows only now, and would be every picture's fault.
+        self.detect(np.zeros((SIDE, SIDE, 3), np.uint8))
 
     def detect(self, picture: Picture) -> list[Detection]:
         """The faces of one picture, the surest first.

@@ -27,16 +27,27 @@ def picture(samples, name):
 def test_boxes_and_landmarks_are_opencvs(detector, samples):
     import cv2
 
-    image = picture(samples, "multi_face.jpg")
+    image = cv2.resize(picture(samples, "multi_face.jpg"), (640, 427), interpolation=cv2.INTER_AREA)
     found = detector.detect(image)
     bare = cv2.FaceDetectorYN.create(str(samples / MODEL), "", image.shape[1::-1], 0.5, 0.3, 5000)
-    rows = bare.detect(cv2.imread(str(samples / "data" / "clips" / "multi_face.jpg")))[1]
+    rows = bare.detect(np.ascontiguousarray(image[..., ::-1]))[1]
     rows = rows[np.argsort(-rows[:, 14], kind="stable")]
     assert len(found) == len(rows) == 5
     for face, row in zip(found, rows, strict=True):
         assert face.score == pytest.approx(row[14])
         np.testing.assert_allclose(face.landmarks.ravel(), row[4:14])
         np.testing.assert_allclose(face.box, row[:4], atol=1e-3)  # none of them reaches the border
+
+
+@pytest.mark.parametrize("factor", [0.5, 2, 6])
+def test_a_face_is_found_once_whatever_its_size(detector, samples, factor):
+    import cv2
+
+    image = picture(samples, "single_face.jpg")
+    (wanted,) = detector.detect(image)
+    (found,) = detector.detect(cv2.resize(image, None, fx=factor, fy=factor))
+    np.testing.assert_allclose(np.array(found.box) / factor, wanted.box, atol=0.1 * wanted.box[2])
+    np.testing.assert_allclose(found.landmarks / factor, wanted.landmarks, atol=0.1 * wanted.box[2])
 
 
 def test_landmarks_are_ordered_as_the_picture_shows_them(detector, samples):
