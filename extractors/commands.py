@@ -120,6 +120,8 @@ def list_extractors() -> None:
             gives, weights = kind.modality, "[yellow]not at hand[/yellow]"
         if isinstance(made.settings, ModelSettings):
             weights = f"{made.settings.model}\n{weights}" if made.settings.model else "any: --set model=FILE"
+        elif hasattr(made.settings, "file"):
+            weights = "any: --set file=FILE"
         options = [
             f"{f.name} ({_shown(getattr(made.settings, f.name))})" for f in dataclasses.fields(made.settings)
         ]

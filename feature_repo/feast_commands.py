@@ -6,8 +6,11 @@ import json
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from feature_repo.console import JsonOption, ProfileOption, RootOption, Table, console, err
+
+_SHOWN = 4  # entries of a list that a table has room for
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -91,6 +94,8 @@ def lookup(
 def _shortened(value: object) -> str:
     if value is None:
         return "[yellow]absent[/yellow]"
-    if isinstance(value, list):
-        return f"[{', '.join(f'{number:.4f}' for number in value[:4])}, ...] ({len(value)})"
-    return str(value)
+    if not isinstance(value, list):
+        return escape(str(value))  # words in brackets are words
+    shown = [f"{each:.4f}" if isinstance(each, float) else str(each) for each in value[:_SHOWN]]
+    more = ["..."] if len(value) > _SHOWN else []
+    return escape(f"[{', '.join(shown + more)}] ({len(value)})")

@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.text import Text
 
+from feature_repo.feast_commands import _shortened
 from feature_repo.feast_store import open_feast
 from feature_repo.online import materialize
 from feature_repo.recipe import Recipe
@@ -67,6 +69,21 @@ def registered(store: Store) -> tuple[set[str], set[str]]:
     return {view.name for view in opened.list_feature_views()}, {
         service.name for service in opened.list_feature_services()
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "absent"),
+        (3, "3"),
+        ("[door] [red]slams", "[door] [red]slams"),
+        ([0.25, -1.0], "[0.2500, -1.0000] (2)"),
+        ([1.0] * 5, "[1.0000, 1.0000, 1.0000, 1.0000, ...] (5)"),
+        (["[laughs]", "Who?"], "[[laughs], Who?] (2)"),
+    ],
+)
+def test_a_value_is_shown_as_it_is_or_shortened(value, shown):
+    assert Text.from_markup(_shortened(value)).plain == shown
 
 
 def test_apply_without_a_root_changes_nothing_in_a_registry_that_it_can_reach(store, tmp_path):
