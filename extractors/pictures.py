@@ -178,6 +178,7 @@ class PictureTrack:
             self._announced = container.duration / 1e6
         self._duration = self._length(end_s)
         self._previous: _Shown | None = None
+        self._ends = -self._start  # of the latest frame
         self._count = 0
         # A length that nobody states is known at the end: frames wait until it is half a second, since the middle of
         # what is shorter is wanted.
@@ -231,10 +232,13 @@ class PictureTrack:
         begins = self._time(frame)
         lasts = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
         shown = _Shown(frame, begins, begins + (lasts or self._interval))
+        self._ends = shown.ends
         self._count += 1
         if self._held is None:
             self._show(shown)
             return
+        if begins <= 0:
+            self._held = []  # what came before the span, up to its last picture
         self._held.append(shown)
         if begins > LONGEST_S:
             raise TooLong(f"{self._uri}: more than {LONGEST_S:.0f} s for one utterance", **self._facts)
@@ -246,7 +250,7 @@ class PictureTrack:
         if frame.pts is not None and frame.time_base is not None:
             return float(frame.pts * frame.time_base) - self._origin - self._start
         # A raw stream states no times: its frames follow each other.
-        return self._previous.ends if self._previous else -self._start
+        return self._ends
 
     def _release(self) -> None:
         held, self._held = self._held or [], None

@@ -25,7 +25,7 @@ DECODE_VERSION = 1  # raised whenever the decoded samples change: it enters ever
 CENTRE_OF_SIX = 2  # dialogue is in the centre channel, index 2 of FL FR FC LFE BL BR (papers/000 III-D)
 MEAN = -1  # in place of a channel's index
 SILENT_PEAK = 1e-4  # -80 dBFS: below the least significant bits of 16-bit sound that dither may leave
-_CHUNKS_A_BLOCK = 256  # an hour in small arrays would leave memory in shreds
+_ROOM = 1 << 15  # samples that a growing sound has room for: two seconds
 # An AAC frame needs the frame before it, and a container's index may be coarse.
 PREROLL_S = 0.5
 
@@ -234,9 +234,9 @@ class _Mixer:
         self._rate = rate
         self._channels = channels
         self._energy = np.zeros(2)
-        self._blocks: list[npt.NDArray[np.float32]] = []
-        self._chunks: list[npt.NDArray[np.float32]] = []
+        self._length = 0
         self._kept = 2 if channels == 2 else 1
+        self._samples = [np.empty(0, np.float32) for _ in range(self._kept)]
         self._count = 0
         self._resampler: Any = None
         if rate != SAMPLE_RATE:
@@ -269,10 +269,12 @@ class _Mixer:
         self._keep(out.T if self._kept == 2 else out[None])
 
     def _keep(self, chunk: npt.NDArray[np.float32]) -> None:
-        self._chunks.append(chunk)
-        if len(self._chunks) == _CHUNKS_A_BLOCK:
-            self._blocks.append(np.concatenate(self._chunks, axis=1))
-            self._chunks = []
+        begin, self._length = self._length, self._length + chunk.shape[1]
+        for samples, new in zip(self._samples, chunk, strict=True):
+            if self._length > len(samples):
+                # Grown in place, so that an hour is neither held twice nor left behind in shreds.
+                samples.resize(self._length + max(_ROOM, self._length // 8), refcheck=False)
+            samples[begin : self._length] = new
 
     @property
     def channel(self) -> int:
@@ -287,11 +289,7 @@ class _Mixer:
         if self._resampler is not None:
             self._push(np.empty((self._kept, 0), np.float32), last=True)
         chosen = self.channel if self._kept == 2 else 0
-        blocks, self._blocks, self._chunks = [*self._blocks, *self._chunks], [], []
-        samples = np.empty(sum(block.shape[1] for block in blocks), np.float32)
-        end = len(samples)
-        while blocks:  # each is let go of once it is copied, so that the sound is never held twice
-            block = blocks.pop()
-            samples[end - block.shape[1] : end] = block[chosen]
-            end -= block.shape[1]
+        samples = self._samples[chosen]
+        self._samples = []
+        samples.resize(self._length, refcheck=False)
         return samples
