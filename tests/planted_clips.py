@@ -33,6 +33,8 @@ PEOPLE: dict[str, tuple[tuple[Shot, float], ...]] = {
     "Hal": ((Shot("short_hamilton_clip.mp4", 3.7, (140, 0, 340, 270)), 7.8),),
 }
 NOBODY = (Shot("no_face.mp4", 0.2), Shot("face_noface.mov", 2.9), Shot("noface_face.mov", 0.4))
+# Two people of the photograph, whom nobody else is called after: the left and right one in front.
+WOMEN = (Shot("multi_face.jpg", 0.0, (262, 190, 174, 220)), Shot("multi_face.jpg", 0.0, (520, 260, 160, 220)))
 STRANGERS = (Shot("multi_face.jpg", 0.0), Shot("short_hamilton_clip.mp4", 8.3))
 # The clip shows the second under the first one's name. Leo and Dan look most alike, then Kat and Dan, Dex and Leo.
 MISTAKEN = (
@@ -279,9 +281,10 @@ def _placed(plan: Iterator[Planted]) -> tuple[Planted, ...]:
     rows = list(plan)
     order = np.random.default_rng(3).permutation(len(rows))
     dialogues = [[rows[place] for place in order[first : first + 8]] for first in range(0, len(rows), 8)]
-    for number, played in enumerate(("Kat", "Wanda")):
-        shots = _shots(played, 4, 1.5)
-        dialogues[number] += [Planted("Woman", (shot,), "role name", seconds=1.5) for shot in shots]
+    for number, shot in enumerate(WOMEN):
+        dialogues[number] += [
+            Planted("Woman", (shot,), "role name", seconds=seconds) for seconds in (1, 1.5, 2, 2)
+        ]
     placed = []
     for dialogue, turns in enumerate(dialogues):
         split = ("train", "train", "train", "dev", "test")[dialogue % 5]
