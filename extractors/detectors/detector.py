@@ -58,8 +58,8 @@ class Detector(ABC):
         kinds = " or ".join(self.suffixes)
         if not self.model:
             raise BadInputError(
-                f"the face detector's weights are not named: say --set detector_model=FILE ({kinds}), "
-                "or --set detector=whole for pictures that are a face each"
+                f"the face detector's weights are not named: say --set detector_model=FILE ({kinds}), with a "
+                "profile --set EXTRACTOR.detector_model=FILE; or detector=whole where each picture is a face"
             )
         if not place.is_file() or place.suffix not in self.suffixes:
             reason = "no such file" if not place.is_file() else "of another kind"

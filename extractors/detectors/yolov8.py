@@ -16,11 +16,11 @@ POINTS = 5
 
 
 class YoloV8(Detector):
-    """A YOLOv8 model with five landmarks, as ``.pt`` or ``.tflite``.
+    """A YOLOv8 model of faces, as ``.pt`` or ``.tflite``; ``.pt`` with five landmarks or with boxes alone.
 
     A ``.pt`` file is a pickle that ultralytics opens: it can run code, so nothing is looked for and only the file that
     the user names is opened; a ``.tflite`` file is data. A ``.tflite`` file says nothing of its task, and read as
-    plain detection this kind of model gives 300 junk boxes; so the task is always ``pose``.
+    plain detection a model with landmarks gives 300 junk boxes; so it is always read as task ``pose``.
 
     ultralytics is told to stay off the network, to install nothing and to keep its files in affectstore's cache. It
     is under AGPL-3.0 and wants torchvision. One model serves all threads, one after the other.
@@ -38,7 +38,7 @@ class YoloV8(Detector):
         """Load the model.
 
         Raises:
-            BadInputError: a model without landmarks, or of another task.
+            BadInputError: a model of another task, of other things than faces, or with other landmarks.
         """
         keep_to_this_machine()
         from ultralytics.models import YOLO  # seconds to import, and it reads the variables above
@@ -47,11 +47,17 @@ class YoloV8(Detector):
         SETTINGS.update({"sync": False})  # type: ignore[no-untyped-call]
         file = self.file()
         network = YOLO(str(file), task="pose", verbose=False)
-        if network.task != "pose":  # a .pt file says what it is
-            raise BadInputError(
-                f"detector_model {self.model!r}: its task is {network.task!r}; wanted is a YOLOv8-face "
-                "model with landmarks, task 'pose'"
-            )
+        if file is not None and file.suffix == ".pt":  # such a file says what it is
+            if network.task not in ("pose", "detect"):
+                raise BadInputError(
+                    f"detector_model {self.model!r}: its task is {network.task!r}; wanted is a face detector, "
+                    "task 'pose' (with landmarks) or 'detect'"
+                )
+            if len(network.names) != 1:
+                raise BadInputError(
+                    f"detector_model {self.model!r} knows {len(network.names)} kinds of things; "
+                    "wanted is a model of faces alone"
+                )
         self._network = network
         self._device = "cpu" if file is not None and file.suffix == ".tflite" else device
         # What is missing (torchvision, ai-edge-litert) shows only now, and would be every picture's fault.
@@ -76,16 +82,18 @@ class YoloV8(Detector):
             )
         boxes = result.boxes.cpu().numpy()
         points = None if result.keypoints is None else result.keypoints.xy.cpu().numpy()
-        if len(boxes) and (points is None or points.shape[1] != POINTS):
-            told = "none" if points is None else str(points.shape[1])
+        if points is not None and len(points) and points.shape[1] != POINTS:
             raise BadInputError(
-                f"detector_model {self.model!r}: {told} landmarks a face; wanted are {POINTS}"
+                f"detector_model {self.model!r}: {points.shape[1]} landmarks a face; wanted are {POINTS}"
             )
         found = []
         for place, (left, top, right, bottom) in enumerate(boxes.xyxy):
             box = within((float(left), float(top), float(right - left), float(bottom - top)), picture)
-            if box is not None and points is not None:
-                found.append(Detection(box, float(boxes.conf[place]), points[place].astype(np.float32)))
+            landmarks = None if points is None else points[place].astype(np.float32)
+            if landmarks is not None and not landmarks.any(axis=1).all():
+                landmarks = None  # ultralytics 8.3 puts a landmark that it is not sure of into the corner
+            if box is not None:
+                found.append(Detection(box, float(boxes.conf[place]), landmarks))
         return sorted(found, key=lambda face: -face.score)
 
 

@@ -149,19 +149,50 @@ def test_a_pt_file_gives_what_ultralytics_gives_for_the_picture_file(tiny, tmp_p
     np.testing.assert_allclose(points, bare.keypoints.xy.numpy()[order], atol=1e-3)
 
 
-def test_a_model_of_another_kind_is_told(tiny, tmp_path):
-    from ultralytics.models import YOLO
+PLAIN_YOLO = TINY_YOLO.replace("Pose, [nc, kpt_shape]", "Detect, [nc]").replace("kpt_shape: [5, 3]\n", "")
 
-    plan = tmp_path / "tiny.yaml"
-    plan.write_text(
-        TINY_YOLO.replace("Pose, [nc, kpt_shape]", "Detect, [nc]").replace("kpt_shape: [5, 3]\n", "")
+
+def test_a_detector_without_landmarks_gives_boxes(tmp_path):
+    detector = create_detector(
+        "yolov8", str(write_tiny_yolo(tmp_path / "plain.pt", PLAIN_YOLO, "detect")), 1e-5
     )
-    YOLO(str(plan), task="detect").save(str(tmp_path / "plain.pt"))
-    with pytest.raises(BadInputError, match="its task is 'detect'"):
-        create_detector("yolov8", str(tmp_path / "plain.pt")).load("cpu")
+    detector.load("cpu")
+    found = detector.detect(noise())
+    assert len(found) > 0
+    assert all(face.landmarks is None for face in found)
+
+
+def test_a_model_of_another_kind_is_told(tmp_path):
+    things = write_tiny_yolo(tmp_path / "things.pt", PLAIN_YOLO.replace("nc: 1", "nc: 2"), "detect")
+    with pytest.raises(BadInputError, match="knows 2 kinds of things; wanted is a model of faces alone"):
+        create_detector("yolov8", str(things)).load("cpu")
+    segments = PLAIN_YOLO.replace("Detect, [nc]", "Segment, [nc, 4, 8]")
+    with pytest.raises(BadInputError, match="its task is 'segment'"):
+        create_detector("yolov8", str(write_tiny_yolo(tmp_path / "segments.pt", segments, "segment"))).load(
+            "cpu"
+        )
     body = write_tiny_yolo(tmp_path / "body.pt", TINY_YOLO.replace("[5, 3]", "[17, 3]"))
     with pytest.raises(BadInputError, match="17 landmarks a face; wanted are 5"):
         create_detector("yolov8", str(body), 1e-5).load("cpu")
+
+
+def test_a_landmark_in_the_corner_is_none(tiny, monkeypatch):
+    detector = create_detector("yolov8", str(tiny), 1e-5)
+    detector.load("cpu")
+    real = detector._network.predict
+
+    def unsure(*arguments, **options):
+        (result,) = real(*arguments, **options)
+        points = result.keypoints.data.clone()
+        points[0, 2] = 0
+        result.update(keypoints=points)
+        return [result]
+
+    before = detector.detect(noise())
+    monkeypatch.setattr(detector._network, "predict", unsure)
+    lacking = [face.landmarks is None for face in detector.detect(noise())]
+    assert not any(face.landmarks is None for face in before)
+    assert lacking.count(True) == 1
 
 
 def test_only_named_files_of_its_kinds_are_opened(tmp_path):

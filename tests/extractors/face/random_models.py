@@ -35,15 +35,15 @@ def write_facenet512(path: Path) -> Path:
     return path
 
 
-def write_tiny_yolo(path: Path, head: str = TINY_YOLO) -> Path:
+def write_tiny_yolo(path: Path, head: str = TINY_YOLO, task: str = "pose") -> Path:
     """A small YOLOv8-face with random weights, as ``.pt``; call it inside ``ultralytics_ready``."""
     import torch
     from ultralytics.models import YOLO
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    plan = path.with_name("tiny-pose.yaml")
+    plan = path.with_suffix(".yaml")
     plan.write_text(head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        YOLO(str(plan), task="pose").save(str(path))
+        YOLO(str(plan), task=task).save(str(path))
     return path
