@@ -1,8 +1,10 @@
 """What every registered extractor must do; a new one is covered by being there."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +34,10 @@ def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
     settings = {"sentence": {"model": MINILM}}
     if name == "xvector":
         settings["xvector"] = {"model": str(request.getfixturevalue("tiny_wavlm"))}
+    if name == "fasterwhisper":
+        settings[name] = {"model": str(request.getfixturevalue("tiny_whisper")), "compute_type": "float32"}
+    if name == "giventranscript":
+        settings[name] = {"file": str(write_transcripts(request.getfixturevalue("tmp_path") / "given.jsonl"))}
     if extractor_class(name).needs == "frames":
         settings[name] = face_settings(name, request.getfixturevalue("small_face_models"))
     made = create(name, settings.get(name, {}))
@@ -42,11 +48,32 @@ def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
     return made
 
 
+def write_transcripts(file: Path) -> Path:
+    """A file for ``giventranscript``, of the same texts that text extractors read."""
+    rows = [{"utterance_id": f"c/{index}", "transcript": text} for index, text in enumerate(TEXTS)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def numbers(features: Features) -> np.ndarray:
+    """What was found as one row of numbers: the value, or all of a record's columns, letters as code points."""
+    if features.value is not None:
+        return np.asarray(features.value, np.float64).ravel()
+    parts: list[float] = []
+    for name in sorted(features.columns):
+        column = features.columns[name]
+        for entry in column if isinstance(column, list | tuple | np.ndarray) else [column]:
+            parts += map(ord, entry) if isinstance(entry, str) else [0.0 if entry is None else entry]
+    return np.array(parts, np.float64)
+
+
 def items_for(extractor: Extractor, request: pytest.FixtureRequest) -> list[Item]:
     if extractor.needs == "text":
         return [Item(f"c/{index}", text) for index, text in enumerate(TEXTS)]
     if isinstance(extractor, FaceExtractor):
         return face_items(extractor)
+    if extractor.needs == "nothing":
+        return [Item(f"c/{index}") for index in range(len(TEXTS) + 1)]  # of the last one nothing is known
     if extractor.needs != "audio":
         pytest.skip(f"no items for extractors that need {extractor.needs}")
     voice = request.getfixturevalue("voice")
@@ -90,16 +117,27 @@ def test_a_batch_of_many_equals_batches_of_one(extractor, request):
         assert isinstance(outcome, Mapping)
         assert set(outcome) == set(extractor.recipes())
         for output, recipe in extractor.recipes().items():
-            stored, single = gated(recipe, outcome[output]), alone[output]
+            stored, single = gated(recipe, outcome[output]), gated(recipe, alone[output])
             assert isinstance(stored, Features), stored
-            if stored.value is None:
-                assert stored.note
-                assert single.value is None
+            assert isinstance(single, Features), single
+            assert stored.note == single.note
+            assert set(stored.columns) == set(single.columns)
+            for name, column in stored.columns.items():
+                if isinstance(column, np.ndarray):
+                    scale = np.abs(single.columns[name]).max(initial=0.0)
+                    apart = np.abs(column - single.columns[name]).max(initial=0.0)
+                    assert apart <= extractor.batch_tolerance * scale, name
+                else:
+                    assert column == single.columns[name], name
+            if stored.note:
+                assert stored.value is None
                 continue
             computed += 1
+            if recipe.layout == "record":
+                continue
             assert stored.value.dtype == recipe.dtype
             assert stored.value.shape[-1] == recipe.width
-            wide = np.asarray(single.value, np.float64)
+            wide = np.asarray(alone[output].value, np.float64)
             scale = np.abs(wide).max()
             assert np.abs(stored.value - wide).max() <= extractor.batch_tolerance * scale
     assert computed >= 4
@@ -111,18 +149,22 @@ def test_different_inputs_give_different_outputs(extractor, request):
         each for each in extractor.extract(items_for(extractor, request)) if isinstance(each, Mapping)
     ]
     for output in extractor.recipes():
-        values = [each[output].value for each in outcomes if each[output].value is not None]
+        values = [numbers(each[output]) for each in outcomes if not each[output].note]
         assert len({value.tobytes() for value in values}) == len(values) > 1
 
 
-def test_recipes_of_all_extractors_import_no_model_library(tiny_wavlm, small_face_models):
+def test_recipes_of_all_extractors_import_no_model_library(
+    tiny_wavlm, tiny_whisper, small_face_models, tmp_path
+):
     program = f"""
 import sys
 from extractors.registry import create, extractor_names
 from feature_repo.errors import BadInputError
 settings = {{"sentence": {{"model": {MINILM!r}}}, "xvector": {{"model": {str(tiny_wavlm)!r}}},
             "onnxface": {face_settings("onnxface", small_face_models)!r},
-            "facenet512": {face_settings("facenet512", small_face_models)!r}}}
+            "facenet512": {face_settings("facenet512", small_face_models)!r},
+            "fasterwhisper": {{"model": {str(tiny_whisper)!r}}},
+            "giventranscript": {{"file": {str(write_transcripts(tmp_path / "given.jsonl"))!r}}}}}
 stated = 0
 for name in extractor_names():
     try:
@@ -131,12 +173,12 @@ for name in extractor_names():
         pass
 heavy = {{"torch", "transformers", "sentence_transformers", "sklearn", "librosa", "av", "resemblyzer", "numba",
           "huggingface_hub", "scipy", "cv2", "onnxruntime", "deepface", "tensorflow", "skimage",
-          "ultralytics"}} & set(sys.modules)
+          "ultralytics", "faster_whisper", "ctranslate2", "tokenizers"}} & set(sys.modules)
 print(stated, sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     stated, heavy = done.stdout.strip().split(" ", 1)
-    assert int(stated) >= 10
+    assert int(stated) >= 13
     assert heavy == "[]"
 
 
