@@ -91,8 +91,8 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
         with store.files.lock(compacting(view)), store.files.lock(writing(view)):
             wanted = store.wanted(table.recipe) if of_speakers else None
             count, gone = _forget_rows(table, utterance_ids, wanted)
-            erased[view] = list(dict.fromkeys([*utterance_ids, *gone]))
-            store.faults.erase(view, [*erased[view], *_outdated_faults(store, view, wanted)])
+            erased[view] = sorted({*utterance_ids, *gone})
+            store.faults.erase(view, [*utterance_ids, *_outdated_faults(store, view, wanted)])
         rows += count
         # A damaged part can't be searched for these rows, and its rows are computed again anyway.
         store.files.remove_folder(f"{QUARANTINE}/{view}")
@@ -137,7 +137,7 @@ def utterances_of(store: Store, speaker_id: str) -> list[str]:
 
 def _forget_rows(
     table: FeatureTable, utterance_ids: Sequence[str], wanted: pl.DataFrame | None
-) -> tuple[int, list[str]]:
+) -> tuple[int, set[str]]:
     """Write each part anew without the rows that go, then remove it; tombstones tell every reader that they are gone.
 
     Args:
@@ -146,12 +146,15 @@ def _forget_rows(
         wanted: the (utterance_id, content_key) of the rows that stay; by default those of other utterances do.
 
     Returns:
-        How many rows went, and whose live row did beside the forgotten.
+        How many rows went, and whose they were; of some an older one alone.
     """
     key = key_column(table.recipe)
     count = 0
+    whose: set[str] = set()
     touched: list[str] = []
-    outdated = [] if wanted is None else _other_keys(table.live_keys(), wanted)["utterance_id"].to_list()
+    dead = list(utterance_ids)
+    if wanted is not None:
+        dead = _other_keys(table.live_keys(), wanted)["utterance_id"].to_list()
     for name in table.all_parts():
         part = table.read_part(name)
         rows = pl.DataFrame(pl.from_arrow(part.select([key, "content_key"]))).rename({key: "utterance_id"})
@@ -167,12 +170,13 @@ def _forget_rows(
             table.append_table(left, newest_us(name), {"forgotten": str(gone)})
             touched.append(name)
             count += gone
+            whose.update(hit["utterance_id"])
     # Before the old parts go: the online store is told of what has left by the tombstone.
     if touched:
-        table.bury(list(utterance_ids) if wanted is None else outdated)
+        table.bury(dead)
     for name in touched:
         table.files.remove(table.part_path(name))
-    return count, outdated
+    return count, whose
 
 
 def _other_keys(rows: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:

@@ -107,25 +107,17 @@ class ManifestStore:
 
     def forgotten(self) -> list[str]:
         """Ids of the utterances that were forgotten on purpose; no ingest brings them back."""
-        return self._forgotten()["utterance_id"].to_list()
-
-    def speakers_of(self, utterance_ids: Sequence[str]) -> list[str]:
-        """Ids of the speakers of these utterances, also of those that were forgotten."""
-        rows = pl.concat([self.read().select("utterance_id", "speaker_id"), self._forgotten()])
-        found = rows.filter(pl.col("utterance_id").is_in(list(utterance_ids)))["speaker_id"]
-        return found.drop_nulls().unique().sort().to_list()
+        try:
+            return self._read_table(_FORGOTTEN)["utterance_id"].to_list()
+        except FileNotFoundError:
+            return []
 
     def forget(self, utterance_ids: Sequence[str]) -> None:
         """Take the utterances out of their manifests, for good."""
         with self.files.lock("forgotten"):
-            # Whose they were stays known: should a kill end this, the next try still finds the speakers' rows.
-            rows = self.read().select("utterance_id", "speaker_id")
-            named = rows.filter(pl.col("utterance_id").is_in(list(utterance_ids)))
-            alone = pl.DataFrame({"utterance_id": list(utterance_ids)}, {"utterance_id": pl.String})
-            known = pl.concat([self._forgotten(), named, alone], how="diagonal")
-            kept = known.unique("utterance_id", keep="first", maintain_order=True).sort("utterance_id")
+            kept = sorted({*self.forgotten(), *utterance_ids})
             sink = io.BytesIO()
-            kept.write_parquet(sink)
+            pl.DataFrame({"utterance_id": kept}, schema={"utterance_id": pl.String}).write_parquet(sink)
             self.files.write(_FORGOTTEN, sink.getvalue())
         for corpus in self.corpora():
             with self.files.lock(f"manifest-{corpus}"):
@@ -133,17 +125,6 @@ class ManifestStore:
                 frame = before.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
                 if frame.height < before.height:
                     self._write(corpus, frame, self.generation(corpus) + 1)
-
-    def _forgotten(self) -> pl.DataFrame:
-        """(utterance_id, speaker_id) of what was forgotten."""
-        schema = {"utterance_id": pl.String, "speaker_id": pl.String}
-        try:
-            stored = self._read_table(_FORGOTTEN)
-        except FileNotFoundError:
-            return pl.DataFrame(schema=schema)
-        if "speaker_id" not in stored.columns:  # written when there were no speakers' tables
-            stored = stored.with_columns(speaker_id=pl.lit(None, pl.String))
-        return stored.select(list(schema))
 
     def _read_table(self, path: str) -> pl.DataFrame:
         data = self.files.read(path)

@@ -9,6 +9,7 @@ import polars as pl
 from feature_repo.fill import fill
 from feature_repo.outcome import Features, Outcome
 from feature_repo.recipe import Recipe
+from feature_repo.reference_clips import reference_clips
 from feature_repo.store import Store
 
 EVERY_TYPE = {"seconds": "float", "count": "int", "words": "text", "ends": "floats", "parts": "texts"}
@@ -96,7 +97,10 @@ class Derivation:
             key: value[0] for key, value in stored(self.store, FACES, FACES.slot).items() if value is not None
         }
         if view == REFERENCE.view:
-            mine = sorted(key for key in first if rows[key]["speaker_id"] == name)[:3]
+            keys = self.store.table(FACES.view).live_keys()
+            chosen = reference_clips(REFERENCE, self.store.manifest(), keys, self.store.reviews.read())
+            clips = chosen.filter(pl.col("speaker_id") == name)["utterance_id"]
+            mine = sorted(key for key in clips if key in first)
             if not mine:
                 return Features(None, "no face of theirs", {"clips": 0})
             mean = np.mean([first[key] for key in mine], axis=0, dtype=np.float32)

@@ -81,29 +81,6 @@ def test_a_forgotten_utterance_stays_out(manifests):
     assert (report.total, report.forgotten, report.added) == (1, 1, 0)
 
 
-def test_whose_the_forgotten_were_stays_known(manifests):
-    said = {"c/1": "one", "c/2": "two", "c/3": "three"}
-    manifests.replace("c", rows(said).with_columns(speaker_id=pl.Series(["ann", "bob", None])))
-    manifests.forget(["c/1", "c/3"])
-    assert manifests.forgotten() == ["c/1", "c/3"]
-    assert manifests.speakers_of(["c/1", "c/2", "c/3"]) == ["ann", "bob"]
-    manifests.forget(["c/1", "c/2"])
-    assert manifests.forgotten() == ["c/1", "c/2", "c/3"]
-    assert manifests.speakers_of(["c/1"]) == ["ann"]
-
-
-def test_what_was_forgotten_before_speakers_were_noted_is_still_forgotten(manifests):
-    sink = io.BytesIO()
-    pl.DataFrame({"utterance_id": ["c/1"]}).write_parquet(sink)
-    manifests.files.write("forgotten.parquet", sink.getvalue())
-    manifests.replace("c", rows({"c/1": "one", "c/2": "two"}).with_columns(speaker_id=pl.lit("ann")))
-    assert manifests.forgotten() == ["c/1"]
-    assert manifests.speakers_of(["c/1"]) == []
-    manifests.forget(["c/2"])
-    assert manifests.forgotten() == ["c/1", "c/2"]
-    assert manifests.speakers_of(["c/1", "c/2"]) == ["ann"]
-
-
 def without_pictures(manifests) -> None:
     """The corpus's manifest as it was written before it had the column."""
     path = "manifest/c.parquet"

@@ -134,6 +134,22 @@ def test_a_forgotten_utterance_takes_its_speaker_s_rows_with_it(store, database,
     assert lookup(store, "match", ["c/3"])["match_similarity"].to_list() == [0.0]
 
 
+def test_what_was_loaded_of_an_older_row_goes_too(store):
+    """The speaker's row that is live has nothing of the forgotten clip; the one that was loaded has."""
+    materialize(store)
+    store.write_manifest("c", people(TEXTS, {**SPEAKERS, "c/1": "bob"}))
+    derive(store)
+    forget(store, ["c/1"])
+    secret = np.float32(ANN).tobytes()
+    files = [path for path in Path(store.root).rglob("*") if path.is_file()]
+    assert not [path.name for path in files if secret in path.read_bytes()]
+    assert lookup(store, "reference", ["ann"])["reference"].to_list() == [None]
+    derive(store)
+    materialize(store)
+    assert lookup(store, "reference", ["ann", "bob"])["reference"].to_list() == [[ord("?"), 1.0], None]
+    assert lookup(store, "match", ["c/3"])["match_similarity"].to_list() == [0.0]
+
+
 def test_erasing_by_hand_takes_the_rows_of_all_views(store):
     materialize(store)
     erase_online(store, ["c/4"])
