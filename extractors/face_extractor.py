@@ -36,7 +36,7 @@ class FaceSettings(Settings):
         batch_size: crops per pass through the encoder, and utterances per call.
         detector: ``yolov8`` (ultralytics), ``yunet`` (OpenCV), or ``whole``: every frame is one face.
         detector_model: file of the detector's weights; a ``.pt`` file is unpickled by ultralytics and can run code.
-        min_score: a detector's faces below it are left out. At 0.5 both detectors agree on 99 of 100 frames of real
+        min_score: a detector's faces below it are left out. At 0.5 both detectors agree on 95 of 96 frames of real
             clips (assumed; the papers say nothing).
         min_face: a face whose shorter side has fewer pixels is left out, whole pictures too: stretched to an encoder's
             112 or 160 pixels there is nobody to recognise (assumed; the smallest faces of people talking in 640x360

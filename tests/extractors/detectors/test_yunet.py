@@ -50,6 +50,11 @@ def test_a_face_is_found_once_whatever_its_size(detector, samples, factor):
     np.testing.assert_allclose(found.landmarks / factor, wanted.landmarks, atol=0.1 * wanted.box[2])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (7, 3), (3000, 1)])
+def test_pictures_of_a_few_pixels_show_nobody(detector, shape):
+    assert detector.detect(np.full((*shape, 3), 90, np.uint8)) == []
+
+
 def test_landmarks_are_ordered_as_the_picture_shows_them(detector, samples):
     (face,) = detector.detect(picture(samples, "single_face.jpg"))
     left_eye, right_eye, nose, left_mouth, right_mouth = face.landmarks
