@@ -19,6 +19,15 @@ from feature_repo.store import Store, init_store
 TEXT = Recipe("text", "letters", 1, "text", "pooled", 4)
 STEPS = Recipe("text", "letters", 1, "text", "steps", 2, dtype="float16")
 MEDIA = Recipe("speech", "bytes", 1, "media", "pooled", 4)
+RECORD = Recipe(
+    "transcript",
+    "letters",
+    1,
+    "text",
+    "record",
+    0,
+    columns={"words": "text", "n_letters": "int", "ends": "floats"},
+)
 # utterance id -> (content key, value), value None for a nothing
 Live = dict[str, tuple[str, Any]]
 
@@ -46,6 +55,11 @@ def numbers(recipe: Recipe, content: str) -> np.ndarray[Any, Any]:
         shape = (len(content), recipe.width)
     drawn = np.random.default_rng(seed).normal(size=shape)
     return drawn.astype(recipe.dtype)
+
+
+def record(content: str) -> dict[str, Any]:
+    """The columns of ``RECORD`` that :class:`Extraction` gives this content."""
+    return {"words": content, "n_letters": len(content), "ends": [place / 2 for place in range(len(content))]}
 
 
 class Extraction:
@@ -90,7 +104,13 @@ class Extraction:
             content = Path(row["media_uri"]).read_text()
         if content.startswith("broken"):
             return Fault("decode", "ValueError", f"{row['utterance_id']} is broken")
-        return Features(numbers(recipe, content)) if content else Features(None, "nothing there")
+        if not content:
+            return Features(None, "nothing there")
+        return (
+            Features(None, columns=record(content))
+            if recipe is RECORD
+            else Features(numbers(recipe, content))
+        )
 
 
 def rows(texts: Mapping[str, str | None], **columns: Sequence[Any]) -> pl.DataFrame:
@@ -119,8 +139,15 @@ def live(store: Store, recipe: Recipe) -> Live:
             parts[row["part"]] = table.read_part(row["part"]).to_pylist()
         stored = parts[row["part"]][row["row"]]
         assert stored["utterance_id"] == row["utterance_id"]
-        found[row["utterance_id"]] = (row["content_key"], stored[recipe.slot] or None)
+        found[row["utterance_id"]] = (row["content_key"], _value(recipe, stored))
     return found
+
+
+def _value(recipe: Recipe, stored: Mapping[str, Any]) -> Any:
+    if recipe.layout != "record":
+        return stored[recipe.slot] or None
+    columns = {name: stored[f"{recipe.modality}_{name}"] for name in recipe.columns}
+    return None if stored["note"] else columns
 
 
 def stored_live(store: Store, recipe: Recipe) -> Live:
@@ -134,7 +161,7 @@ def stored_live(store: Store, recipe: Recipe) -> Live:
                 if row["created_timestamp"] > best["created_timestamp"]:
                     newest[row["utterance_id"]] = row
     return {
-        utterance_id: (row["content_key"], row[recipe.slot] or None)
+        utterance_id: (row["content_key"], _value(recipe, row))
         for utterance_id, row in sorted(newest.items())
         if row["content_key"]
     }
@@ -144,6 +171,8 @@ def expected_value(recipe: Recipe, content: str) -> Any:
     """A live row's value as :func:`live` gives it."""
     if not content:
         return None
+    if recipe.layout == "record":
+        return record(content)
     value = numbers(recipe, content)
     return value.tobytes() if recipe.layout == "steps" else value.tolist()
 

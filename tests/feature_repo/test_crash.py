@@ -23,7 +23,7 @@ from feature_repo.files import FileLayer, Operation
 from feature_repo.fill import fill
 from feature_repo.store import Store, init_store, open_store
 from tests.feature_repo.planted import (
-    STEPS,
+    RECORD,
     TEXT,
     Extraction,
     Kill,
@@ -35,7 +35,7 @@ from tests.feature_repo.planted import (
 )
 
 OPERATIONS = set(typing.get_args(Operation))
-RECIPES = [TEXT, STEPS]
+RECIPES = [TEXT, RECORD]
 FIRST = {"c/1": "one", "c/2": "two", "c/3": "three", "c/4": "broken a", "c/5": "five"}
 # Changed, removed, added, and a broken one mended; then c/1 changed back.
 SECOND = {"c/1": "ONE", "c/2": "two", "c/4": "four", "c/5": "five", "c/6": "six", "c/7": "broken b"}
@@ -98,7 +98,7 @@ SCENARIOS = [
     Scenario(
         "catalogue",
         (ingest(FIRST), extract, lambda store: store.catalog.set("paper", {"text": TEXT.view})),
-        lambda store: store.catalog.set("paper", {"text_steps": STEPS.view}),
+        lambda store: store.catalog.set("paper", {"transcript": RECORD.view}),
     ),
     Scenario("quarantine", (ingest(FIRST), extract, damage_a_part), read_all),
     Scenario("forget", (*GROWN, extract), lambda store: store.manifests.forget(["c/2"])),

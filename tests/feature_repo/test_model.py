@@ -10,12 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from feature_repo.compaction import compact, gc
 from feature_repo.fill import fill
+from feature_repo.records import current_rows
 from feature_repo.steps import Steps
 from feature_repo.store import open_store
 from tests.feature_repo.planted import (
     MEDIA,
+    RECORD,
     STEPS,
-    TEXT,
     Extraction,
     Kill,
     expected_value,
@@ -23,6 +24,7 @@ from tests.feature_repo.planted import (
     live,
     new_store,
     numbers,
+    record,
     rows,
     stored_live,
     values,
@@ -31,8 +33,8 @@ from tests.feature_repo.planted import (
 # Few, so that a hundred sequences meet what matters: contents that change and change back, in every order.
 NAMES = ["c/0", "c/1", "c/2"]
 CONTENTS = ["", "one", "two", "broken a"]
-RECIPES = [TEXT, STEPS, MEDIA]
-READS = {TEXT.view: "text", STEPS.view: "text", MEDIA.view: "file"}
+RECIPES = [RECORD, STEPS, MEDIA]
+READS = {RECORD.view: "text", STEPS.view: "text", MEDIA.view: "file"}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -219,6 +221,9 @@ class StoreMachine(RuleBasedStateMachine):
         """A row of an older content is stale and never handed out; a nothing is present in no tensor."""
         self.unread = False
         recipes = [recipe for recipe in RECIPES if recipe.view in self.store.views()]
+        if RECORD in recipes:
+            self._look_at_records()
+            recipes.remove(RECORD)
         if not recipes:
             return
         for join in ("outer", "inner"):
@@ -247,6 +252,20 @@ class StoreMachine(RuleBasedStateMachine):
                         if self.live[recipe.view].get(name) != content
                     ]
                 )
+
+    def _look_at_records(self) -> None:
+        """Records are not pulled; read with their states they are as fresh as what is."""
+        found = current_rows(self.store, RECORD.view, self.store.manifest())
+        fresh, live_contents = self._fresh(RECORD), self.live[RECORD.view]
+        assert found["utterance_id"].to_list() == sorted(self.ingested)
+        for row in found.iter_rows(named=True):
+            name, state = row["utterance_id"], row["state"]
+            expected = record(fresh[name]) if name in fresh else dict.fromkeys(RECORD.columns)
+            assert {column: row[column] for column in RECORD.columns} == expected
+            assert (state == "present") == (name in fresh)
+            wanted = self._wanted(RECORD).get(name)
+            assert (state == "nothing") == (wanted == "" == live_contents.get(name))
+            assert (state == "inapplicable") == (wanted is None)
 
     # The model.
 
