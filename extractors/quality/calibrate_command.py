@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from extractors.quality.calibration import Pairs
     from feature_repo.store import Store
 
-START = (
-    0.4  # cosine at which calibration begins to tell people apart; a second pass uses what the first found
-)
+# Where the distributions overlap. An utterance is judged by its best face, of nine looks a second with the offset
+# search, so a stranger must be rarer among faces than among texts, each of which is compared once.
+FACE_FAR, TEXT_FAR = 0.001, 0.01
+# Cosine at which calibration begins to tell people apart; a second pass uses what the first found.
+START = 0.4
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -92,9 +94,9 @@ def _calibrate_faces(store: Store, view: str, start: float, write: bool) -> None
 
     embedder = space_name(store, view)
     # Twice: who the speakers are depends on the threshold a little.
-    first = calibrated(face_pairs(store, view, start)).recommended
+    first = calibrated(face_pairs(store, view, start), FACE_FAR).recommended
     pairs = face_pairs(store, view, first)
-    recommended = _tell_pairs(f"faces of {embedder}", pairs)
+    recommended = _tell_pairs(f"faces of {embedder}", pairs, FACE_FAR)
     _recommend(store, "face", embedder, recommended, pairs, write)
 
 
@@ -108,15 +110,17 @@ def _calibrate_text(store: Store, transcript: str, text: str, write: bool, devic
     load(encoder, device)
     name = space_name(store, text)
     pairs = text_pairs(store, transcript, text, encoder)
-    _recommend(store, "text", name, _tell_pairs(f"transcripts and texts of {name}", pairs), pairs, write)
-    _tell_pairs("spellings (Levenshtein)", spelling_pairs(store, transcript))
+    _recommend(
+        store, "text", name, _tell_pairs(f"transcripts and texts of {name}", pairs, TEXT_FAR), pairs, write
+    )
+    _tell_pairs("spellings (Levenshtein)", spelling_pairs(store, transcript), TEXT_FAR)
 
 
-def _tell_pairs(title: str, pairs: Pairs) -> float:
+def _tell_pairs(title: str, pairs: Pairs, far: float) -> float:
     """Print the two distributions and what they say of a threshold; the recommended one."""
     from extractors.quality.calibration import calibrated, histogram
 
-    found = calibrated(pairs)
+    found = calibrated(pairs, far)
     console.print(f"[bold]{title}[/bold]", highlight=False)
     for line in histogram(pairs, found.recommended):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,9 @@ class Calibration:
         eer: equal error rate, 0 to 1; 0 where no impostor reaches a genuine pair.
         eer_threshold: where it is reached; the middle of the gap where the distributions part.
         at_far: false acceptance rate to (threshold, rate of genuine pairs that are refused there).
-        recommended: the middle of the gap where the distributions part, else the threshold at 1 % false acceptance: a
-            stranger's face in the training set is worse than a lost utterance. Rounded to three digits.
+        recommended: the middle of the gap where the distributions part, else the threshold at the false acceptance
+            rate that was asked for: a stranger's face in the training set is worse than a lost utterance. To three
+            digits, at most 1.
     """
 
     eer: float
@@ -49,8 +51,12 @@ class Calibration:
     recommended: float
 
 
-def calibrated(pairs: Pairs) -> Calibration:
+def calibrated(pairs: Pairs, far: float = FARS[0]) -> Calibration:
     """Error rates and thresholds of two distributions.
+
+    Args:
+        pairs: the distributions.
+        far: false acceptance rate of what is recommended where they overlap, one of ``FARS``.
 
     Raises:
         BadInputError: one of them is empty.
@@ -62,11 +68,11 @@ def calibrated(pairs: Pairs) -> Calibration:
             f"there are no {lacking} to read a threshold off{': ' if pairs.note else ''}{pairs.note}"
         )
     at_far = {}
-    for far in FARS:
+    for rate in FARS:
         # The highest impostor that must stay below: of 1000 impostors ten may pass at 1 %.
-        highest = impostor[len(impostor) - 1 - int(far * len(impostor) + 1e-9)]
+        highest = impostor[len(impostor) - 1 - int(rate * len(impostor) + 1e-9)]
         threshold = float(np.nextafter(highest, np.inf))
-        at_far[far] = threshold, float((genuine < threshold).mean())
+        at_far[rate] = threshold, float((genuine < threshold).mean())
     parted = genuine[0] > impostor[-1]
     if parted:
         eer, threshold = 0.0, float((genuine[0] + impostor[-1]) / 2)
@@ -76,8 +82,9 @@ def calibrated(pairs: Pairs) -> Calibration:
         refused = np.searchsorted(genuine, cuts, "left") / len(genuine)
         best = int(np.argmin(np.abs(accepted - refused)))
         eer, threshold = float((accepted[best] + refused[best]) / 2), float(cuts[best])
-    recommended = threshold if parted else at_far[FARS[0]][0]
-    return Calibration(eer, threshold, at_far, round(recommended, 3))
+    # Rounded down it would let pass whom the rate keeps out.
+    recommended = round(threshold, 3) if parted else min(math.ceil(at_far[far][0] * 1000) / 1000, 1.0)
+    return Calibration(eer, threshold, at_far, recommended)
 
 
 def histogram(pairs: Pairs, threshold: float, rows: int = 20, width: int = 30) -> list[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Beyond these more pairs tell nothing new: 1,000 texts make a million pairs.
 _MOST_FACES, _MOST_SPEAKERS, _MOST_TEXTS = 4000, 300, 1000
+_OTHERS = 20  # texts that one transcript's spelling is compared with
 _SEED = 0
 
 
@@ -86,7 +87,7 @@ def _strangers(store: Store, sure: list[tuple[Sample, Identity]]) -> Numbers:
 
 
 def text_pairs(store: Store, transcript_view: str, text_view: str, encoder: Extractor) -> Pairs:
-    """Cosines of transcripts to their own text, and to the other utterances' texts.
+    """Cosines of transcripts to their own text, and to other texts.
 
     Args:
         store: the store.
@@ -96,28 +97,27 @@ def text_pairs(store: Store, transcript_view: str, text_view: str, encoder: Extr
     """
     from extractors.protocol import Item  # what an extractor reads
 
-    heard = _heard(store, transcript_view)
-    vectors = live_values(store, text_view, list(heard))
-    heard = {name: text for name, text in heard.items() if name in vectors}
-    items = [Item(name, text) for name, text in heard.items()]
+    rows = _heard(store, transcript_view)
+    vectors = live_values(store, text_view, [name for name, _, _ in rows])
+    rows = [row for row in rows if row[0] in vectors]
+    items = [Item(name, heard) for name, heard, _ in rows]
     size = encoder.settings.batch_size
-    spoken = []
+    spoken: list[Numbers | None] = []
     for begin in range(0, len(items), size):
         for outcome in encoder.extract(items[begin : begin + size]):
-            value = None if isinstance(outcome, Fault) else outcome["text"].value
-            spoken.append(None if value is None else np.asarray(value, np.float64))
-    kept = [at for at, vector in enumerate(spoken) if vector is not None]
-    if not kept:
+            spoken.append(None if isinstance(outcome, Fault) else outcome["text"].value)
+    there = [(vector, row) for vector, row in zip(spoken, rows, strict=True) if vector is not None]
+    if not there:
         return Pairs(np.empty(0), np.empty(0), "no utterance has both a transcript and a text")
-    one = _unit(np.stack([np.asarray(spoken[at]) for at in kept]))
-    other = _unit(np.stack([vectors[items[at].utterance_id] for at in kept]).astype(np.float64))
+    one = _unit(np.stack([vector for vector, _ in there]))
+    other = _unit(np.stack([vectors[name] for _, (name, _, _) in there]))
     cosine = one @ other.T
-    said = np.array([items[at].text.strip().lower() for at in kept])
-    return Pairs(np.diag(cosine).copy(), cosine[said[:, None] != said])
+    written = np.array([text for _, (_, _, text) in there])
+    return Pairs(np.diag(cosine).copy(), cosine[written[:, None] != written])
 
 
 def spelling_pairs(store: Store, transcript_view: str) -> Pairs:
-    """Levenshtein similarities of transcripts to their own text, and to the next utterances' texts.
+    """Levenshtein similarities of transcripts to their own text, and to other texts.
 
     Args:
         store: the store.
@@ -125,26 +125,30 @@ def spelling_pairs(store: Store, transcript_view: str) -> Pairs:
     """
     from extractors.quality.alignment import levenshtein  # loads the text encoder's module
 
-    heard = _heard(store, transcript_view)
-    written = dict(store.manifest().select("utterance_id", "text").drop_nulls().iter_rows())
-    pairs = [(text, written[name]) for name, text in heard.items() if written.get(name, "").strip()]
-    own = [levenshtein(*pair) for pair in pairs]
-    shifted = [
-        levenshtein(heard_text, pairs[(at + step) % len(pairs)][1])
-        for step in range(1, min(20, len(pairs)))
-        for at, (heard_text, _) in enumerate(pairs)
+    rows = _heard(store, transcript_view)
+    own = [levenshtein(heard, written) for _, heard, written in rows]
+    others = [
+        levenshtein(heard, rows[(at + step) % len(rows)][2])
+        for step in range(1, min(_OTHERS, len(rows)))
+        for at, (_, heard, written) in enumerate(rows)
+        if rows[(at + step) % len(rows)][2] != written
     ]
-    return Pairs(np.array(own), np.array(shifted))
+    return Pairs(np.array(own), np.array(others))
 
 
-def _heard(store: Store, view: str) -> dict[str, str]:
-    """Transcripts that are not empty, a fixed sample of them."""
-    rows = live_rows(store, view, columns=["text"]).filter(pl.col("text").str.strip_chars() != "")
+def _heard(store: Store, view: str) -> list[tuple[str, str, str]]:
+    """(utterance id, words heard, words written) where there are both; a fixed sample."""
+    rows = live_rows(store, view, columns=["text"]).select("utterance_id", heard="text")
+    rows = rows.join(
+        store.manifest().select("utterance_id", "text"), on="utterance_id", maintain_order="left"
+    )
+    rows = rows.filter(pl.all_horizontal(pl.col("heard", "text").str.strip_chars() != ""))
     if rows.height > _MOST_TEXTS:
         rows = rows.sample(_MOST_TEXTS, seed=_SEED)
-    return dict(rows.select("utterance_id", "text").iter_rows())
+    return list(rows.iter_rows())
 
 
 def _unit(vectors: Numbers) -> Numbers:
-    unit: Numbers = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    wide = vectors.astype(np.float64)
+    unit: Numbers = wide / np.linalg.norm(wide, axis=1, keepdims=True)
     return unit

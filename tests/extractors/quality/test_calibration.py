@@ -29,7 +29,17 @@ def test_rates_counted_by_hand() -> None:
     assert threshold == pytest.approx(0.5)
     assert threshold > 0.5, "ten impostors allow none at 1 %"
     assert refused == 0.2
-    assert found.recommended == 0.5
+    assert found.recommended == 0.501
+
+
+def test_where_they_overlap_the_rate_that_is_asked_for_decides() -> None:
+    rng = np.random.default_rng(1)
+    pairs = Pairs(rng.normal(0.5, 0.2, 5000), rng.normal(0.2, 0.1, 5000))
+    for rate in (0.01, 0.001):
+        found = calibrated(pairs, rate)
+        assert found.at_far[rate][0] <= found.recommended < found.at_far[rate][0] + 0.001
+        assert (pairs.impostor >= found.recommended).mean() <= rate
+    assert calibrated(pairs, 0.001).recommended > calibrated(pairs, 0.01).recommended
 
 
 def test_normal_distributions_have_their_known_equal_error_rate() -> None:

@@ -105,3 +105,24 @@ def test_spellings(heard: tuple[Store, str, str]) -> None:
     assert sorted(pairs.genuine) == pytest.approx([1 - 5 / 12, 1.0])
     assert len(pairs.impostor) == 2
     assert pairs.impostor.max() < 0.4
+
+
+def test_the_same_words_of_another_utterance_are_no_strangers(tmp_path: Path) -> None:
+    texts = ["Yes.", "Yes.", "No way."]
+    store = init_store(str(tmp_path / "store"))
+    ids = [f"c/{n}" for n in range(3)]
+    store.write_manifest("c", pl.DataFrame({"utterance_id": ids, "text": texts}))
+    recipe = Recipe("transcript", "heard", 1, "text", "record", 0, columns={"text": "text"})
+
+    def compute(
+        missing: Mapping[str, Sequence[str]],
+    ) -> Generator[tuple[str, str, Features], None, None]:
+        for table, wanted in missing.items():
+            for name in wanted:
+                yield table, name, Features(None, columns={"text": texts[ids.index(name)]})
+
+    fill(store, [recipe], compute)
+    pairs = spelling_pairs(store, recipe.view)
+    assert pairs.genuine.tolist() == [1.0, 1.0, 1.0]
+    assert len(pairs.impostor) == 4
+    assert pairs.impostor.max() < 0.5
