@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from feature_repo.errors import BadInputError
+from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.measures import Measures
 from feature_repo.quality_config import CHECKS, QualityConfig
 
@@ -269,3 +269,27 @@ def _space(name: str | None) -> str:
 
 def _without(check: str, asked: Mapping[str, Sequence[str]]) -> list[str]:
     return [name for name in CHECKS if name != check and asked[name]] or ["review"]
+
+
+def check_of(reason: str) -> str | None:
+    """The check that gives this reason; None for ``unmeasured``.
+
+    Raises:
+        UnknownNameError: no such reason.
+    """
+    if reason == UNMEASURED:
+        return None
+    if reason not in _REASONS:
+        raise UnknownNameError("reason", reason, REASONS)
+    return _REASONS[reason][0]
+
+
+def command_for(check: str) -> str:
+    """The commands that compute what a check reads.
+
+    Raises:
+        UnknownNameError: a check that reads no measure.
+    """
+    if check not in _NEEDS:
+        raise UnknownNameError("check with a measure", check, _NEEDS)
+    return _NEEDS[check][1]
