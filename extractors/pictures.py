@@ -16,7 +16,7 @@ from extractors.media import (
     TruncatedMedia,
 )
 from extractors.protocol import Frame
-from extractors.sampling import FIRST_S
+from extractors.sampling import EVERY_S, FIRST_S
 from feature_repo.outcome import Fact, Fault
 
 CHUNK_FRAMES = 8  # frames handed over at once: enough for a detector's batch
@@ -201,10 +201,13 @@ class PictureTrack:
                 f"{self._uri}: ends at {min(ends):.2f} s, the span begins at {self._start} s", **self._facts
             )
         if length > LONGEST_S:
-            raise TooLong(
-                f"{self._uri}: more than {LONGEST_S:.0f} s for one utterance; give its span", **self._facts
-            )
+            raise self._too_long()
         return max(length, 0.0)
+
+    def _too_long(self) -> TooLong:
+        return TooLong(
+            f"{self._uri}: more than {LONGEST_S:.0f} s for one utterance; give its span", **self._facts
+        )
 
     def _plan(self, duration: float) -> None:
         self._queues = [sorted(set(wish.times(duration)))[::-1] for wish in self._wishes]
@@ -234,16 +237,16 @@ class PictureTrack:
         shown = _Shown(frame, begins, begins + (lasts or self._interval))
         self._ends = shown.ends
         self._count += 1
+        if begins > LONGEST_S:
+            raise self._too_long()
         if self._held is None:
             self._show(shown)
             return
         if begins <= 0:
             self._held = []  # what came before the span, up to its last picture
         self._held.append(shown)
-        if begins > LONGEST_S:
-            raise TooLong(f"{self._uri}: more than {LONGEST_S:.0f} s for one utterance", **self._facts)
         if begins > FIRST_S:
-            self._plan(LONGEST_S)
+            self._plan(LONGEST_S + EVERY_S)
             self._release()
 
     def _time(self, frame: Any) -> float:
