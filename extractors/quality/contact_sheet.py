@@ -12,8 +12,11 @@ import polars as pl
 from extractors.media import MediaError
 from extractors.quality.seen_faces import Sighting, frames_of, seen_faces, spread
 from extractors.quality.sheet_drawing import Box, Key, Mark, Panel, Shown, draw_sheet, save_sheet
+from feature_repo.verdict import REASONS
 
 if TYPE_CHECKING:
+    from feature_repo.measures import Measures
+    from feature_repo.quality_config import QualityConfig
     from feature_repo.store import Store
 
 PER_REASON = 8  # examples on a sheet
@@ -21,64 +24,70 @@ _FRAMES = 4  # pictures of an example
 _CLEAR = "passed"  # the sheet of those without a reason
 
 
-def contact_sheets(
+def write_contact_sheets(
     store: Store,
     folder: Path,
-    rows: pl.DataFrame,
-    views: Mapping[str, str],
-    similarity_at: float,
-    labels: Mapping[str, str],
+    measures: Measures,
+    judged: pl.DataFrame,
+    config: QualityConfig,
     per_reason: int = PER_REASON,
     on_example: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Write one sheet for each first reason that occurs, and one of those that passed; returns the files.
 
-    The examples are a fixed sample, those with a file first.
+    The examples are a fixed sample, those with a file first. Media that can't be read are told on the sheet.
 
     Args:
         store: the store.
         folder: gets ``sheet_<reason>.png``; made if absent.
-        rows: one row per utterance with the manifest's columns, the measures' ``transcript_text,
-            alignment_cosine, alignment_levenshtein`` as far as there are any, and the verdict's ``reason, reasons``.
-        views: slot to view of the measures.
-        similarity_at: cosine from which a face is the speaker's.
-        labels: reason to words, in the paper's order.
+        measures: what was judged.
+        judged: of ``feature_repo.verdict.judge``.
+        config: the thresholds that it was judged by.
         per_reason: examples on a sheet.
         on_example: told 1 after each example.
     """
+    threshold = config.faces.get(measures.embedder or "")
+    similarity_at = None if threshold is None else threshold.value
+    media = store.manifest().select("utterance_id", "media_uri", "start_s", "end_s")
+    rows = measures.frame.join(media, on="utterance_id", how="left", maintain_order="left")
+    rows = rows.join(
+        judged.select("utterance_id", "reason", "reasons"),
+        on="utterance_id",
+        how="left",
+        maintain_order="left",
+    )
     written = []
-    for reason, words in {**labels, _CLEAR: "passed"}.items():
-        chosen = examples(rows, None if reason == _CLEAR else reason, per_reason)
-        if not chosen.height:
+    for reason, words in {**REASONS, _CLEAR: "passed"}.items():
+        of_reason = rows.filter(_has(None if reason == _CLEAR else reason))
+        if not of_reason.height:
             continue
-        seen = seen_faces(store, views, chosen["utterance_id"].to_list())
+        chosen = examples(of_reason, per_reason)
+        seen = seen_faces(store, measures.views, chosen["utterance_id"].to_list())
         panels = []
         for row in chosen.iter_rows(named=True):
             panels.append(utterance_panel(row, seen.get(row["utterance_id"]), similarity_at))
             if on_example:
                 on_example(1)
-        total = rows.filter(_has(None if reason == _CLEAR else reason)).height
-        title = f"{words[:1].upper()}{words[1:]}: {chosen.height} of {total:,} utterances"
+        title = f"{words[:1].upper()}{words[1:]}: {chosen.height} of {of_reason.height:,} utterances"
         sheet = draw_sheet(title, panels, keys(similarity_at))
         written.append(save_sheet(sheet, folder / f"sheet_{reason}.png"))
     return written
 
 
-def examples(rows: pl.DataFrame, reason: str | None, count: int) -> pl.DataFrame:
-    """A fixed sample of the utterances with this first reason (None: that passed), those with a file first."""
-    found = rows.filter(_has(reason))
-    order = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in found["utterance_id"]]
-    found = found.with_columns(pl.Series("_order", order, pl.Binary), _absent=pl.col("media_uri").is_null())
+def examples(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """A fixed sample of so many utterances, those with a file first; sorted by id."""
+    order = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in rows["utterance_id"]]
+    found = rows.with_columns(pl.Series("_order", order, pl.Binary), _absent=pl.col("media_uri").is_null())
     return found.sort("_absent", "_order").head(count).drop("_absent", "_order").sort("utterance_id")
 
 
-def utterance_panel(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float) -> Panel:
+def utterance_panel(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float | None) -> Panel:
     """An utterance's words, reasons and frames; why there are none, where its media can't be shown.
 
     Args:
-        row: a row as :func:`contact_sheets` has them.
+        row: the manifest's and the measures' columns, and the verdict's ``reasons``, as far as they are there.
         seen: what was seen in it, None if it was never looked at.
-        similarity_at: cosine from which a face is the speaker's.
+        similarity_at: cosine from which a face is the speaker's; None where nobody knows.
     """
     title = f"{row['utterance_id']}   {row['speaker_raw'] or 'no speaker'}"
     if row.get("speaker_id") is None and row["speaker_raw"]:
@@ -103,20 +112,25 @@ def utterance_panel(row: Mapping[str, Any], seen: Sighting | None, similarity_at
     return Panel(title, tuple(lines), shown, missing)
 
 
-def keys(similarity_at: float) -> list[Key]:
+def keys(similarity_at: float | None) -> list[Key]:
     """What the colours of boxes and borders mean."""
+    known = []
+    if similarity_at is not None:
+        known = [
+            Key("good", f"the speaker: similarity {similarity_at:g} or more"),
+            Key("other", "another face"),
+        ]
     return [
-        Key("good", f"the speaker: similarity at least {similarity_at:g}"),
-        Key("other", "another face"),
+        *known,
         Key("plain", "a face of nobody known: the speaker has no reference"),
         Key("bad", "no face was detected in the frame"),
     ]
 
 
-def face_box(face: Any, similarity_at: float) -> Box:
+def face_box(face: Any, similarity_at: float | None) -> Box:
     """A stored face's box, coloured and labelled by its similarity to the speaker's reference."""
     mark: Mark = "plain"
-    if face.similarity is not None:
+    if face.similarity is not None and similarity_at is not None:
         mark = "good" if face.similarity >= similarity_at else "other"
     label = "" if face.similarity is None else f"{face.similarity:.2f}"
     return Box(face.x, face.y, face.width, face.height, label, mark)
@@ -130,7 +144,7 @@ def _quoted(text: str | None) -> str:
     return "none" if text is None else f"“{text}”"
 
 
-def _shown(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float) -> tuple[Shown, ...]:
+def _shown(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float | None) -> tuple[Shown, ...]:
     if not row["media_uri"]:
         return ()
     best = max(

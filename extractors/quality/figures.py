@@ -26,6 +26,8 @@ from feature_repo.measures import Measures
 from feature_repo.quality_config import QualityConfig, Threshold
 from feature_repo.verdict import REASONS, UNMEASURED
 
+Numbers = npt.NDArray[np.float32]
+
 SPEAKERS = 20  # rows of the figure of speakers
 _BIN = 0.025  # of a similarity
 _NOBODY = "nobody in particular"
@@ -239,7 +241,7 @@ def _histogram(axes: Any, frame: pl.DataFrame, column: str, threshold: Threshold
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
 
 
-def _draw_threshold(axes: Any, threshold: Threshold | None, parts: Sequence[npt.NDArray[np.float64]]) -> None:
+def _draw_threshold(axes: Any, threshold: Threshold | None, parts: Sequence[Numbers]) -> None:
     if threshold is None:
         return
     below = int(sum((part < threshold.value).sum() for part in parts))
@@ -253,14 +255,14 @@ def _finish_bars(axes: Any, longest: float) -> None:
     axes.set_xlim(0, longest * 1.22)  # room for the counts
 
 
-def _numbers(frame: pl.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    """The column as it is stored, float32, so that what equals its threshold counts as the verdict counts it."""
+def _numbers(frame: pl.DataFrame, column: str) -> Numbers:
+    """The column as it is stored, float32: what equals a threshold or an edge counts as the verdict counts it."""
     if column not in frame.columns:
-        return np.full(frame.height, np.nan)
+        return np.full(frame.height, np.nan, np.float32)
     return frame[column].cast(pl.Float32).fill_null(np.nan).to_numpy()
 
 
-def _edges(parts: Sequence[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def _edges(parts: Sequence[Numbers]) -> Numbers:
     """Bins from the least value, or 0, to 1; the thresholds' usual places are edges."""
     least = min([0.0, *(float(part.min()) for part in parts if len(part))])
-    return np.asarray(np.arange(np.floor(least / _BIN), round(1 / _BIN) + 1) * _BIN, np.float64)
+    return (np.arange(np.floor(least / _BIN), round(1 / _BIN) + 1) * _BIN).astype(np.float32)

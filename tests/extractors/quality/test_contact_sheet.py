@@ -7,8 +7,12 @@ import polars as pl
 import pytest
 
 from extractors.quality import contact_sheet
-from extractors.quality.contact_sheet import contact_sheets, examples, utterance_panel
+from extractors.quality.contact_sheet import examples, keys, utterance_panel, write_contact_sheets
 from extractors.quality.seen_faces import Sighting, StoredFace
+from extractors.quality.sheet_drawing import draw_sheet
+from feature_repo.measures import read_measures
+from feature_repo.quality_config import load_quality_config
+from feature_repo.verdict import judge
 from tests.extractors.quality.planted_faces import manifest, planted_store
 from tests.planted_media import write_mp4
 
@@ -18,7 +22,6 @@ CLIPS: dict[str, tuple[str | None, str]] = {
     "c/a2": ("ann", "B@0.5 B@1.5"),
     "c/a3": ("ann", "-@0.5 -@1.5"),
 }
-LABELS = {"no_face": "no face in any frame", "no_match": "nobody like the speaker", "audio": "no sound"}
 
 
 def face(time_s: float, similarity: float | None) -> StoredFace:
@@ -86,51 +89,53 @@ def test_media_that_cannot_be_shown_are_told(tmp_path: Path, clip: str) -> None:
     assert (shown.caption, shown.border) == ("0.5 s", None)
 
 
+def test_without_a_threshold_nobody_is_the_speaker(clip: str) -> None:
+    (shown,) = utterance_panel(row(clip), Sighting((0.5,), (face(0.5, 0.9),)), None).shown
+    assert [(box.label, box.mark) for box in shown.boxes] == [("0.90", "plain")]
+    assert {key.mark for key in keys(0.5)} - {key.mark for key in keys(None)} == {"good", "other"}
+
+
 def test_examples_are_a_fixed_sample_with_media_first() -> None:
     rows = pl.DataFrame(
-        {
-            "utterance_id": [f"c/{number:02}" for number in range(20)],
-            "media_uri": [None, "a.mp4"] * 10,
-            "reason": ["no_face"] * 18 + [None] * 2,
-        }
+        {"utterance_id": [f"c/{number:02}" for number in range(20)], "media_uri": [None, "a.mp4"] * 10}
     )
-    chosen = examples(rows, "no_face", 5)
+    chosen = examples(rows, 5)
     assert chosen["media_uri"].null_count() == 0
     assert chosen["utterance_id"].is_sorted()
-    assert chosen.equals(examples(rows.reverse(), "no_face", 5))
-    assert examples(rows, "no_face", 50).height == 18
-    assert examples(rows, None, 50)["utterance_id"].to_list() == ["c/18", "c/19"]
+    assert (
+        chosen["utterance_id"].to_list()
+        != rows.filter(pl.col("media_uri").is_not_null())["utterance_id"].to_list()[:5]
+    )
+    assert chosen.equals(examples(rows.reverse(), 5))
+    assert examples(rows, 50).height == 20
 
 
 def test_one_sheet_for_each_reason_that_occurs(tmp_path: Path, clip: str, derived, monkeypatch) -> None:
     store = planted_store(tmp_path, CLIPS)
     store.write_manifest("c", manifest(CLIPS).with_columns(media_uri=pl.lit(clip), speaker_raw=pl.lit("Ann")))
     derived(store)
-    rows = store.manifest().with_columns(
-        reason=pl.Series([None, None, "no_match", "no_face"]), reasons=pl.Series([[], [], ["a"], ["b"]])
-    )
+    config = load_quality_config(overrides=["face.planted.similarity=0.5", "checks.default=face"])
+    measures = read_measures(store)
     drawn = {}
-    monkeypatch.setattr(
-        contact_sheet,
-        "draw_sheet",
-        lambda title, panels, keys: drawn.update({title: panels}) or _draw(title, panels, keys),
-    )
-    from extractors.quality.sheet_drawing import draw_sheet as _draw
 
+    def draw(title, panels, keys):
+        drawn[title] = panels
+        return draw_sheet(title, panels, keys)
+
+    monkeypatch.setattr(contact_sheet, "draw_sheet", draw)
     told: list[int] = []
-    written = contact_sheets(
-        store, tmp_path / "out", rows, store.catalog.slots("default"), 0.5, LABELS, on_example=told.append
+    written = write_contact_sheets(
+        store, tmp_path / "out", measures, judge(measures, config), config, on_example=told.append
     )
     assert [path.name for path in written] == ["sheet_no_face.png", "sheet_no_match.png", "sheet_passed.png"]
     assert all(path.stat().st_size > 1000 for path in written)
     assert told == [1, 1, 1, 1]
-    assert list(drawn) == [
-        "No face in any frame: 1 of 1 utterances",
-        "Nobody like the speaker: 1 of 1 utterances",
-        "Passed: 2 of 2 utterances",
-    ]
-    (other,) = drawn["Nobody like the speaker: 1 of 1 utterances"]
+    no_face, no_match, passed = drawn
+    assert no_face.endswith(": 1 of 1 utterances")
+    assert passed == "Passed: 2 of 2 utterances"
+    (other,) = drawn[no_match]
     assert [box.mark for shown in other.shown for box in shown.boxes] == ["other", "other"]
-    first, second = drawn["Passed: 2 of 2 utterances"]
+    assert "below 0.5" in other.lines[0]
+    first, second = drawn[passed]
     assert [[box.mark for box in shown.boxes] for shown in first.shown] == [["good"], ["good"]]
     assert [shown.border for shown in second.shown] == [None, "bad"]
