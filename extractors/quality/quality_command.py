@@ -79,6 +79,14 @@ def quality(
     figures: Annotated[
         Path | None, typer.Option("--figures", help="Write the figures into this folder.", show_default=False)
     ] = None,
+    sheets: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheets",
+            help="Write contact sheets, examples of each reason with their frames and faces, into this folder.",
+            show_default=False,
+        ),
+    ] = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,6 +145,11 @@ def quality(
         from extractors.quality.figures import write_figures  # draws with matplotlib
 
         for path in write_figures(figures, measures, judged, config):
+            _tell(f"wrote [bold]{escape(str(path))}[/bold]")
+    if sheets is not None:
+        from extractors.quality.contact_sheet import write_contact_sheets  # decodes frames, draws with Pillow
+
+        for path in write_contact_sheets(store, sheets, measures, judged, config):
             _tell(f"wrote [bold]{escape(str(path))}[/bold]")
 
 
