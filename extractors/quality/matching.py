@@ -9,7 +9,15 @@ import numpy as np
 import polars as pl
 
 from extractors.quality.identity import best_of_each
-from extractors.quality.stored_faces import FaceBatch, Numbers, batches, cosines, own_references, read_faces
+from extractors.quality.stored_faces import (
+    FaceBatch,
+    Numbers,
+    batches,
+    cosines,
+    own_references,
+    read_faces,
+    unread,
+)
 from feature_repo.outcome import Features
 from feature_repo.recipe import ColumnType, Recipe
 
@@ -76,8 +84,9 @@ class MatchDerivation:
             faces = read_faces(store, self._faces, rows)
             references, whose = own_references(store, self._reference, rows["speaker_id"].to_list())
             found = measures(faces, cosines(faces, references, whose), whose >= 0)
-            for utterance_id, columns in zip(faces.ids, found, strict=True):
-                yield view, utterance_id, Features(None, columns=columns)
+            for utterance_id, known, columns in zip(faces.ids, faces.known, found, strict=True):
+                there = Features(None, columns=columns)
+                yield view, utterance_id, there if known else unread(utterance_id, self._faces)
 
 
 def measures(faces: FaceBatch, cosine: Numbers, known: Numbers) -> Iterator[dict[str, Any]]:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from extractors.quality.identity import Candidates, find_identity
-from extractors.quality.stored_faces import BATCH, FaceBatch, Numbers, read_faces
-from feature_repo.outcome import Features
+from extractors.quality.stored_faces import BATCH, FaceBatch, Numbers, read_faces, unread
+from feature_repo.outcome import Features, Outcome
 from feature_repo.recipe import ColumnType, Recipe
 from feature_repo.reference_clips import CLIPS, face_decisions, reference_clips
 
@@ -45,6 +45,7 @@ class Sample:
         utterance: the utterance of each candidate.
         face: int: its place among that utterance's faces.
         candidates: the faces that may be the speaker's.
+        unread: an utterance whose row could not be read; empty if there is none.
     """
 
     speaker: str
@@ -53,6 +54,7 @@ class Sample:
     utterance: list[str]
     face: Numbers
     candidates: Candidates
+    unread: str
 
 
 class ReferenceDerivation:
@@ -105,8 +107,10 @@ class ReferenceDerivation:
         for sample in samples(store, self._recipe, self._faces, missing.get(view, ())):
             yield view, sample.speaker, self._reference(sample)
 
-    def _reference(self, sample: Sample) -> Features:
+    def _reference(self, sample: Sample) -> Outcome:
         """One speaker's reference, or a nothing that says why there is none."""
+        if sample.unread:
+            return unread(sample.unread, self._faces.view)
         found = find_identity(sample.candidates, self._same_person)
         known = {"clips": sample.clips, "candidates": len(sample.utterance)}
         if found is None:
@@ -163,6 +167,7 @@ def _sample(speaker: str, faces: FaceBatch, clips: range, usable: Numbers, kept:
         [faces.ids[place] for place in row],
         at - faces.offsets[row],
         Candidates(faces.embeddings[at], row, faces.frame[at], faces.share[at], kept[at]),
+        next((faces.ids[place] for place in clips if not faces.known[place]), ""),
     )
 
 

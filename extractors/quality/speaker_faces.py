@@ -10,8 +10,16 @@ import numpy as np
 import polars as pl
 
 from extractors.quality.identity import best_of_each
-from extractors.quality.stored_faces import FaceBatch, Numbers, batches, cosines, own_references, read_faces
-from feature_repo.outcome import Features
+from extractors.quality.stored_faces import (
+    FaceBatch,
+    Numbers,
+    batches,
+    cosines,
+    own_references,
+    read_faces,
+    unread,
+)
+from feature_repo.outcome import Features, Outcome
 from feature_repo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -103,7 +111,7 @@ class SpeakerFaceDerivation:
                     if utterance_id in ids:
                         yield view, utterance_id, outcomes[view]
 
-    def _of(self, store: Store, rows: pl.DataFrame) -> list[tuple[str, dict[str, Features]]]:
+    def _of(self, store: Store, rows: pl.DataFrame) -> list[tuple[str, dict[str, Outcome]]]:
         references, whose = own_references(store, self._reference.view, rows["speaker_id"].to_list())
         anyone = rows["speaker_id"].is_null().to_numpy()
         faces = read_faces(store, self._faces.view, rows)
@@ -117,7 +125,11 @@ class SpeakerFaceDerivation:
         found = []
         for row, utterance_id in enumerate(faces.ids):
             source, own = (around, near.of(row)) if empty[row] else (faces, chosen.of(row))
-            if len(own):
+            outcomes: dict[str, Outcome]
+            if not faces.known[row]:
+                fault = unread(utterance_id, self._faces.view)
+                outcomes = {self._pooled: fault, self._steps: fault}
+            elif len(own):
                 outcomes = self._features(source, row, own, bool(empty[row]))
             else:
                 why = _absence(faces, row, bool(whose[row] >= 0), bool(anyone[row]))
@@ -125,7 +137,7 @@ class SpeakerFaceDerivation:
             found.append((utterance_id, outcomes))
         return found
 
-    def _features(self, faces: FaceBatch, row: int, own: Numbers, around: bool) -> dict[str, Features]:
+    def _features(self, faces: FaceBatch, row: int, own: Numbers, around: bool) -> dict[str, Outcome]:
         steps = faces.embeddings[own]
         mean = steps.mean(axis=0, dtype=np.float64)
         norm = np.linalg.norm(mean)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_repo.outcome import Fault
 from feature_repo.records import live_rows, live_values
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class FaceBatch:
 
     Attributes:
         ids: the utterances, ``[rows]``.
+        known: bool ``[rows]``: its row could be read whole; one that went to quarantine meanwhile could not.
         frames: int ``[rows]``: sampled frames of each, those without a face too.
         whole: bool ``[rows]``: the picture is the face, nothing was detected.
         offsets: int ``[rows + 1]``: where each utterance's faces begin.
@@ -43,6 +45,7 @@ class FaceBatch:
     """
 
     ids: list[str]
+    known: Numbers
     frames: Numbers
     whole: Numbers
     offsets: Numbers
@@ -81,7 +84,8 @@ def read_faces(store: Store, view: str, utterances: pl.DataFrame) -> FaceBatch:
     width = store.recipe(view).width
     counts = np.array([len(values[name]) if name in values else 0 for name in ids], np.int64)
     found = [values[name] for name in ids if name in values]
-    faced = facts.filter(pl.Series(counts > 0))
+    facts = facts.with_columns(n=pl.col("n").cast(pl.Int64))
+    faced = facts.filter(pl.Series(counts > 0, dtype=pl.Boolean))
     steps = faced.select(*_STEPS).explode(*_STEPS)
     row = np.repeat(np.arange(len(ids)), counts)
     time_s, left, wide, high, score = (steps[name].to_numpy().astype(np.float32) for name in _STEPS)
@@ -93,6 +97,7 @@ def read_faces(store: Store, view: str, utterances: pl.DataFrame) -> FaceBatch:
     _, moment = np.unique(time_s, return_inverse=True)
     return FaceBatch(
         ids=ids,
+        known=facts["n"].fill_null(-1).to_numpy() == counts,
         frames=facts["frame_times"].list.len().fill_null(0).to_numpy().astype(np.int64),
         whole=facts["whole"].fill_null(0).to_numpy() == 1,
         offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
@@ -139,6 +144,13 @@ def cosines(faces: FaceBatch, references: Vectors, whose: Numbers) -> Vectors:
         own = references[whose[faces.row[chunk]]]
         found[chunk] = np.clip(np.einsum("nd,nd->n", faces.embeddings[chunk], own), -1, 1)
     return found
+
+
+def unread(utterance_id: str, view: str) -> Fault:
+    """The fault of an utterance whose faces were there when the work was planned, and can't be read now."""
+    return Fault(
+        "extract", "FacesUnread", f"{utterance_id}: its faces in {view} can't be read; extract them again"
+    )
 
 
 def batches(store: Store, ids: Sequence[str]) -> Iterator[pl.DataFrame]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from extractors.extraction import extract
-from extractors.quality import offset_search
+from extractors.quality import offset_search, stored_faces
 from extractors.quality.derivation import Watch, derive, source_profile
 from extractors.registry import create as create_registered
 from extractors.settings import parse_settings
@@ -18,7 +18,7 @@ from feature_repo.fill import fill
 from feature_repo.outcome import Features
 from feature_repo.quality_config import QualityConfig, load_quality_config
 from feature_repo.recipe import Recipe
-from feature_repo.records import live_rows
+from feature_repo.records import live_rows, live_values
 from feature_repo.store import Store, init_store
 from tests.extractors.quality.conftest import SAME, records
 from tests.extractors.quality.planted_faces import (
@@ -185,6 +185,26 @@ def test_without_the_extractor_the_rest_is_derived(
 def test_other_weights_than_the_views_are_refused(store: Store, config: QualityConfig) -> None:
     report = derive(store, config=config, settings={"min_face": "30"})
     assert "other weights or settings" in report.skipped["offsets"]
+
+
+def test_faces_that_can_not_be_read_are_faults_and_not_taken_for_nobody(
+    store: Store, config: QualityConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_one(store: Store, view: str, ids: Sequence[str]) -> dict[str, Any]:
+        found = live_values(store, view, ids)
+        found.pop("c/b0", None)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_faces, "live_values", without_one)
+        report = derive(store, config=config)
+    assert report.fills["reference"].faults_by_reason == {"extract: FacesUnread": 1}
+    assert report.fills["match"].faults_by_reason == {"extract: FacesUnread": 1}
+    assert report.fills["face"].faults_by_reason == {"extract: FacesUnread": 2}
+    assert "c/b0" not in records(store, "match")
+    report = derive(store, config=config, retry_faults=True)
+    assert (report.fills["reference"].computed, report.fills["match"].computed) == (1, 1)
+    assert records(store, "match")["c/b0"]["similarity"] > 0.9
 
 
 def test_which_profile_is_meant(store: Store, tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_measures_against_a_plain_loop(seed: int, faces: int, rows: int) -> None
     allowed, known = rng.random(faces) < 0.7, rng.random(rows) < 0.8
     batch = FaceBatch(
         ids=[str(n) for n in range(rows)],
+        known=np.ones(rows, bool),
         frames=np.full(rows, 3),
         whole=np.zeros(rows, bool),
         offsets=np.searchsorted(row, np.arange(rows + 1)),

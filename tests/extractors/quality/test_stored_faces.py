@@ -35,6 +35,7 @@ def test_faces_lie_flat_in_the_order_that_was_asked_for(store: Store) -> None:
     )
     faces = read_faces(store, view(store), asked)
     assert faces.ids == ["c/3", "c/9", "c/1", "c/0", "c/2"]
+    assert faces.known.tolist() == [True, False, True, True, True]
     assert faces.offsets.tolist() == [0, 3, 3, 3, 6, 7]
     assert faces.row.tolist() == [0, 0, 0, 3, 3, 3, 4]
     assert faces.frames.tolist() == [3, 0, 2, 2, 1]
