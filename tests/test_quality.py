@@ -267,3 +267,39 @@ class Looker:
             (vector,) = self.embedder.run(None, {self.embedder.get_inputs()[0].name: pixels})[0]
             vectors.append(vector / np.linalg.norm(vector))
         return vectors
+
+
+def test_the_command_prints_the_funnel_and_writes_figures_and_sheets(store, tmp_path: Path) -> None:
+    before = feature_files(store)
+    output = command(
+        "quality", "--set", COSINE, "--figures", tmp_path / "figures", "--sheets", tmp_path / "sheets"
+    )
+    assert "several speakers" in output
+    assert "77" in output  # those that passed
+    assert len(list((tmp_path / "figures").glob("removed_by_*.png"))) == 4
+    assert {path.stem for path in (tmp_path / "sheets").iterdir()} == {
+        *("sheet_composite", "sheet_undecodable", "sheet_silent", "sheet_empty_transcript", "sheet_cosine"),
+        *("sheet_levenshtein", "sheet_no_face", "sheet_no_match", "sheet_passed"),
+    }
+    assert feature_files(store) == before
+
+
+def test_a_reviewer_can_overrule(store, tmp_path: Path) -> None:
+    output = command("review", "--out", tmp_path, "--speaker", "meld/hal")
+    assert "1 sheets" in output
+    table = pl.read_csv(tmp_path / "review.csv", schema_overrides={"decision": pl.String})
+    shown = table.filter(pl.col("face").is_not_null())
+    assert shown.filter(used="yes")["similarity"].min() > shown.filter(used="no")["similarity"].max()
+    seen = shown.filter(used="yes")["utterance_id"][0]
+    row = pl.DataFrame({"utterance_id": [seen], "view": [""], "face": [""], "decision": ["offscreen"]})
+    row.write_csv(tmp_path / "mine.csv")
+    passed = judged(store).filter(utterance_id=seen)
+    assert passed["reason"].to_list() != ["offscreen"]
+    try:
+        assert "1 references are out of date" in command("review", "--apply", tmp_path / "mine.csv")
+        assert judged(store).filter(utterance_id=seen)["reason"].to_list() == ["offscreen"]
+    finally:
+        row.with_columns(decision=pl.lit("keep")).write_csv(tmp_path / "mine.csv")
+        output = command("review", "--apply", tmp_path / "mine.csv")
+    assert "every reference is up to date" in output
+    assert judged(store).filter(utterance_id=seen)["reason"].to_list() == passed["reason"].to_list()
