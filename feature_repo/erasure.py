@@ -82,6 +82,7 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     # First, so that an extraction that runs beside this does not compute them again.
     store.manifests.forget(utterance_ids)
     store.reviews.erase(utterance_ids)
+    store.verdicts.erase(utterance_ids)
     erased: dict[str, list[str]] = {}
     rows = 0
     for view, of_speakers in _inputs_first(store).items():

@@ -224,16 +224,15 @@ def _evidence(store: Store, corpora: Sequence[str], views: Mapping[str, str]) ->
     """Digests of what a verdict over these corpora is judged from; vectors and records are not read."""
     manifest = store.manifest(corpora).select(_JUDGED)
     ids = manifest.select("utterance_id")
+    speakers = manifest.select(utterance_id="speaker_id").drop_nulls().unique()
     reviews = store.reviews.read().filter(pl.col("view").is_null()).join(ids, on="utterance_id", how="semi")
     found = {
         "manifest": _digest(manifest),
         "reviews": _digest(reviews.select("utterance_id", "decision")),
     }
     for slot, view in views.items():
-        keys = store.table(view).live_keys()
-        if store.recipe(view).entity == "utterance":
-            keys = keys.join(ids, on="utterance_id", how="semi")
-        found[slot] = _digest(keys)
+        whose = ids if store.recipe(view).entity == "utterance" else speakers
+        found[slot] = _digest(store.table(view).live_keys().join(whose, on="utterance_id", how="semi"))
     return found
 
 

@@ -46,7 +46,10 @@ def export_list(verdict: NamedVerdict) -> str:
         "format": FORMAT,
         "name": verdict.name,
         "created": verdict.created,
-        "thresholds": {key: dict(told) for key, told in sorted(verdict.thresholds.items())},
+        "thresholds": {
+            key: {"value": told["value"], "source": told["source"]}
+            for key, told in sorted(verdict.thresholds.items())
+        },
         "checks": {corpus: list(checks) for corpus, checks in sorted(verdict.checks.items())},
         "views": dict(sorted(verdict.views.items())),
         "verified": verdict.ids,
