@@ -80,7 +80,7 @@ def status(root: RootOption = None, as_json: JsonOption = False) -> None:
         soft_wrap=True,
     )
     shown = [state for state in STATES if state != "inapplicable"]
-    table = Table("view", "corpus", title="Coverage in utterances", title_justify="left")
+    table = Table("view", "corpus", title="Coverage in utterances, or people", title_justify="left")
     for column in ("applicable", *shown):
         table.add_column(column, justify="right")
     for entry in found:

@@ -44,7 +44,7 @@ def register(root: RootOption = None) -> None:
 
 def materialize(
     slots: Annotated[
-        list[str] | None, typer.Argument(help="Slots or views.", show_default="all pooled views")
+        list[str] | None, typer.Argument(help="Slots or views.", show_default="all but sequences")
     ] = None,
     profile: ProfileOption = None,
     root: RootOption = None,
@@ -66,12 +66,12 @@ def materialize(
 
 def lookup(
     slots: Annotated[str, typer.Argument(help="Slots or views, with commas: text,speaker.")],
-    ids: Annotated[list[str], typer.Argument(help="Utterance ids.")],
+    ids: Annotated[list[str], typer.Argument(help="Utterance ids; speaker ids for a table about speakers.")],
     profile: ProfileOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look utterances up in Feast's online store, as a server would answer.
+    """Look utterances, or speakers, up in Feast's online store, as a server would answer.
 
     Example: [cyan]affectstore lookup text,speaker meld/train/dia0_utt0[/cyan]
     """

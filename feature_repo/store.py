@@ -208,8 +208,11 @@ class Store:
         Raises:
             UnknownNameError: no table has it.
         """
-        for view in self.views():
-            if view.endswith(fingerprint[:8]) and self.recipe(view).fingerprint == fingerprint:
+        # Only these are looked into: on an object store each look is a request.
+        named = [name for name in self.files.list_folders(FEATURES) if name.endswith(f"_{fingerprint[:8]}")]
+        for view in named:
+            there = self.files.exists(f"{FEATURES}/{view}/{_RECIPE_FILE}")
+            if there and self.recipe(view).fingerprint == fingerprint:
                 return view
         raise UnknownNameError(
             "recipe fingerprint", fingerprint, [self.recipe(view).fingerprint for view in self.views()]

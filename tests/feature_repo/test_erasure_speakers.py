@@ -1,5 +1,6 @@
 """Forgetting a clip takes what was computed from it for its speaker, whatever runs beside it or kills it."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -148,6 +149,42 @@ def test_a_kill_anywhere_in_it_is_mended_by_forgetting_again(folder):
         assert history(store, MATCH) == {"c/3", "c/4", "c/5"}, told
         assert history(store, FACES) == history(store, RECORD) == {"c/2", "c/3", "c/4", "c/5"}, told
     assert derive(store) == [(REFERENCE.view, "ann"), (MATCH.view, "c/2")]
+
+
+def test_a_derivation_that_is_killed_anywhere_is_taken_up_where_it_was(folder):
+    origin = folder / "origin"
+    store = new_store(origin)
+    store.write_manifest("c", people(TEXTS, SPEAKERS))
+    recipes = (RECORD, FACES, REFERENCE, MATCH)
+
+    def rows(store: Store) -> list[list[dict[str, object]]]:
+        return [current_rows(store, recipe.view, store.manifest()).to_dicts() for recipe in recipes]
+
+    def killed_at(number: int) -> tuple[Store, int]:
+        copy = folder / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(origin, copy)
+        store = open_store(str(copy / "store"), cache=str(copy / "cache"))
+        seen = []
+
+        def hook(moment: str, operation: str, path: str) -> None:
+            seen.append(operation)
+            if len(seen) > number >= 0:
+                raise Kill
+
+        store.files.hook = hook
+        with contextlib.suppress(Kill):
+            derive(store)
+        return open_store(store.root, cache=str(store.cache)), len(seen)
+
+    whole, operations = killed_at(-1)
+    expected = rows(whole)
+    assert operations > 100
+    for number in range(0, operations, 11):
+        store, _ = killed_at(number)
+        there = {(view, name) for view in store.views() for name in live_rows(store, view)["utterance_id"]}
+        assert there.isdisjoint(derive(store)), f"killed at number {number}, a stored row was computed again"
+        assert rows(store) == expected, f"killed at number {number}"
 
 
 def test_a_view_that_speakers_rows_were_computed_from_is_not_dropped(folder):

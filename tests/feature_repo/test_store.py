@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 
+import numpy as np
+import polars as pl
 import pytest
 
 from feature_repo import store as store_module
@@ -16,6 +18,7 @@ from feature_repo.errors import (
     UnknownNameError,
 )
 from feature_repo.fill import fill
+from feature_repo.part import Row
 from feature_repo.recipe import Recipe
 from feature_repo.store import FORMAT, cache_folder, init_store, open_store
 from tests.feature_repo.planted import (
@@ -237,3 +240,26 @@ def test_a_disk_that_became_read_only_is_still_read(small_disk, tmp_path):
     with pytest.raises(StoreWriteError, match="Read-only file system"):
         again.write_manifest("c", rows(texts("c", 7)))
     assert live(again, TEXT) == before
+
+
+def test_an_optional_input_may_have_no_table_yet_and_another_must(tmp_path):
+    store = init_store(str(tmp_path / "store"))
+    store.write_manifest("c", pl.DataFrame({"utterance_id": ["c/1"], "text": ["hi"]}))
+    must = Recipe("text", "a", 1, "text", "pooled", 2)
+    may = Recipe("text", "b", 1, "text", "pooled", 2)
+    inputs = (must.fingerprint, may.fingerprint)
+    derived = Recipe(
+        "face", "c", 1, "rows", "pooled", 2, inputs=inputs, settings={"optional_inputs": [may.fingerprint]}
+    )
+    with pytest.raises(UnknownNameError, match=f"unknown recipe fingerprint '{must.fingerprint}'"):
+        store.wanted(derived)
+    table = store.ensure_table(must)
+    assert store.inputs_of(derived) == {must.fingerprint: must.view}
+    assert store.wanted(derived).is_empty()
+    table.append([Row("c/1", "key", np.ones(2, np.float32))])
+    before = store.wanted(derived)
+    assert before["utterance_id"].to_list() == ["c/1"]
+    other = store.ensure_table(may)
+    assert store.wanted(derived).equals(before)
+    other.append([Row("c/1", "key", None, "nothing")])
+    assert not store.wanted(derived).equals(before)
