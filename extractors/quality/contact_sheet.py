@@ -141,7 +141,7 @@ def _has(reason: str | None) -> pl.Expr:
 
 
 def _quoted(text: str | None) -> str:
-    return "none" if text is None else f"“{text}”"
+    return "none" if not text else f"“{text}”"
 
 
 def _shown(row: Mapping[str, Any], seen: Sighting | None, similarity_at: float | None) -> tuple[Shown, ...]:

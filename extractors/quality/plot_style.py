@@ -53,7 +53,8 @@ def styled() -> Iterator[None]:
     """The style, for figures that are made within; matplotlib's own settings are put back after."""
     import matplotlib  # takes a third of a second
 
-    with matplotlib.rc_context(dict(_STYLE)):
+    style: Any = dict(_STYLE)  # matplotlib's own type is the list of all its settings' names
+    with matplotlib.rc_context(style):
         yield
 
 

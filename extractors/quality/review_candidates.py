@@ -75,13 +75,17 @@ def face_candidates(store: Store, reference: str, speakers: Sequence[str] | None
 
 
 def doubtful_utterances(
-    store: Store, match: str, similarity_at: float, speakers: Sequence[str] | None = None, most: int = 20
+    store: Store,
+    matches: Sequence[str],
+    similarity_at: float,
+    speakers: Sequence[str] | None = None,
+    most: int = 20,
 ) -> pl.DataFrame:
-    """Utterances in whose sampled frames the speaker was not found, the least like first.
+    """Utterances in whose frames the speaker was not found, the least like first.
 
     Args:
         store: the store.
-        match: the view of matches.
+        matches: the views of matches; the best of them counts, as in the verdict.
         similarity_at: cosine from which a face is the speaker's.
         speakers: only these; None is all.
         most: utterances a speaker.
@@ -92,12 +96,16 @@ def doubtful_utterances(
     manifest = store.manifest().filter(pl.col("speaker_id").is_not_null())
     if speakers is not None:
         manifest = manifest.filter(pl.col("speaker_id").is_in(list(speakers)))
-    found = live_rows(store, match, manifest["utterance_id"].to_list(), ["similarity"])
+    ids = manifest["utterance_id"].to_list()
+    found = pl.concat(
+        live_rows(store, view, ids, ["similarity"]).select("utterance_id", "similarity") for view in matches
+    )
+    found = found.group_by("utterance_id").agg(pl.col("similarity").max())
     reviews = store.reviews.read().filter(pl.col("view").is_null())
     like = pl.col("similarity")
     rows = (
         manifest.select("speaker_id", "utterance_id")
-        .join(found.select("utterance_id", "similarity"), on="utterance_id", maintain_order="left")
+        .join(found, on="utterance_id", maintain_order="left")
         .join(
             reviews.select("utterance_id", "decision", "comment"),
             on="utterance_id",

@@ -15,7 +15,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-_OPTIONAL = ("match", "offsets_steps", "offsetmatch")
+_OPTIONAL = ("offsets_steps", "offsetmatch")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -98,12 +98,14 @@ def _write(store: Store, folder: Path, profile: str | None, speakers: list[str] 
     reference = store.resolve("reference", profile)
     (faces_view,) = store.inputs_of(store.recipe(reference)).values()
     views = {"reference": reference, "faces_steps": faces_view}
+    views["match"] = store.resolve("match", profile)
     for slot in _OPTIONAL:
         with contextlib.suppress(UnknownNameError):  # a store without an offset search has none
             views[slot] = store.resolve(slot, profile)
+    matches = [views[slot] for slot in ("match", "offsetmatch") if slot in views]
     similarity_at = load_quality_config(store).face_similarity(space_name(store, faces_view))
     faces = face_candidates(store, reference, speakers)
-    doubtful = doubtful_utterances(store, store.resolve("match", profile), similarity_at, speakers)
+    doubtful = doubtful_utterances(store, matches, similarity_at, speakers)
     count = len({*faces["speaker_id"], *doubtful["speaker_id"]})
     columns = (
         TextColumn("{task.description}"),

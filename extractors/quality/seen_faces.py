@@ -81,13 +81,11 @@ def seen_faces(store: Store, views: Mapping[str, str], ids: Sequence[str]) -> di
         for row in rows.iter_rows(named=True):
             name = row["utterance_id"]
             similarities = cosines.get(name) or []
-            steps = zip(*(row[step] or () for step in _STEPS), strict=True)
-            faces = [
-                StoredFace(
-                    views[slot], index, *step, similarities[index] if index < len(similarities) else None
-                )
-                for index, step in enumerate(steps)
-            ]
+            faces = []
+            for index, step in enumerate(zip(*(row[step] or () for step in _STEPS), strict=True)):
+                like = similarities[index] if index < len(similarities) else None
+                facts = dict(zip(_STEPS, step, strict=True))
+                faces.append(StoredFace(view=views[slot], index=index, similarity=like, **facts))
             before = found.get(name, Sighting((), ()))
             # Of the offset search only the frames with a face are worth a picture.
             times = row["frame_times"] or () if slot == "faces_steps" else {face.time_s for face in faces}
@@ -115,5 +113,5 @@ def spread(times: Sequence[float], count: int, always: Iterable[float] = ()) -> 
     wanted = list(dict.fromkeys(always))[:count]
     others = [time for time in times if all(abs(time - one) >= SAME_TIME_S for one in wanted)]
     room = min(count - len(wanted), len(others))
-    places = np.unique(np.linspace(0, len(others) - 1, room).round().astype(int)) if room else []
+    places = sorted({round(place) for place in np.linspace(0, len(others) - 1, room)})
     return sorted([*wanted, *(others[place] for place in places)])

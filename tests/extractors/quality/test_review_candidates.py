@@ -5,8 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from extractors.quality import offset_search
+from extractors.quality.derivation import derive
 from extractors.quality.review_candidates import COLUMNS, doubtful_utterances, face_candidates
-from tests.extractors.quality.planted_faces import planted_store
+from feature_repo.quality_config import load_quality_config
+from tests.extractors.quality.planted_faces import PlantedFaces, PlantedSettings, planted_store
 
 CLIPS: dict[str, tuple[str | None, str]] = {
     "c/a0": ("ann", "A0.99@0.5 B@0.5"),
@@ -68,12 +71,12 @@ def test_what_a_reviewer_said_before_is_told_and_offscreen_clips_are_gone(store)
     row = found.filter(utterance_id="c/a0", face=1).row(0, named=True)
     assert (row["decision"], row["comment"]) == ("reject", "her sister")
     assert found["decision"].null_count() == found.height - 1
-    unsure = doubtful_utterances(store, slots["match"], 0.5, ["ann"])
+    unsure = doubtful_utterances(store, [slots["match"]], 0.5, ["ann"])
     assert dict(unsure.select("utterance_id", "decision").iter_rows()) == {"c/a3": "offscreen", "c/a4": None}
 
 
 def test_utterances_in_which_the_speaker_was_not_found(store) -> None:
-    match = store.catalog.slots("default")["match"]
+    match = [store.catalog.slots("default")["match"]]
     found = doubtful_utterances(store, match, 0.5)
     assert found.columns == list(COLUMNS)
     assert found["utterance_id"].to_list() == [
@@ -85,3 +88,22 @@ def test_utterances_in_which_the_speaker_was_not_found(store) -> None:
     assert doubtful_utterances(store, match, 0.5, most=1)["utterance_id"].to_list() == ["c/a3", "c/e0"]
     assert "c/a0" in set(doubtful_utterances(store, match, 0.9999)["utterance_id"])
     assert doubtful_utterances(store, match, 0.5, ["fay"]).is_empty()
+
+
+def test_who_was_found_around_the_frames_is_not_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {
+        "c/a0": ("ann", "A0.99@0.5"),
+        "c/a1": ("ann", "-@0.5 | A0.9@0.6"),
+        "c/a2": ("ann", "-@0.5 | -@0.6"),
+    }
+    monkeypatch.setattr(
+        offset_search, "create", lambda _, settings=None: PlantedFaces(PlantedSettings(sampling="offsets"))
+    )
+    store = planted_store(tmp_path, texts)
+    derive(store, config=load_quality_config(overrides=["face.planted.similarity=0.5"]))
+    slots = store.catalog.slots("default")
+    asked = [slots["match"], slots["offsetmatch"]]
+    assert doubtful_utterances(store, asked[:1], 0.5)["utterance_id"].to_list() == ["c/a1", "c/a2"]
+    assert doubtful_utterances(store, asked, 0.5)["utterance_id"].to_list() == ["c/a2"]

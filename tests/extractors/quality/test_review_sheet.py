@@ -37,7 +37,7 @@ def store(tmp_path: Path, derived):
 def written(store, folder: Path) -> list[Path]:
     views = store.catalog.slots("default")
     faces = face_candidates(store, views["reference"])
-    return write_review(store, folder, faces, doubtful_utterances(store, views["match"], 0.5), views, 0.5)
+    return write_review(store, folder, faces, doubtful_utterances(store, [views["match"]], 0.5), views, 0.5)
 
 
 def test_crops_are_of_the_faces_and_coloured_by_use(store) -> None:
