@@ -269,7 +269,10 @@ def _derive_faces(
     except (BadInputError, UnknownNameError) as error:
         # What was looked at before is as good as ever: it is other frames of the same space.
         near = around_them if around_them.view in store.views() else None
-        run.skip(("offsets",) if near else ("offsets", "offsetmatch"), str(error))
+        run.skip(
+            ("offsets",) if near else ("offsets", "offsetmatch"),
+            f"{error}; what has moved can be named with --faces KEY=VALUE",
+        )
     else:
         run.fill(search, unmatched(store, faces, matches.recipes()["match"], threshold))
     if near is not None:

@@ -100,7 +100,6 @@ def recorded(
     made = create(recipe.extractor, given)
     if recipe.fingerprint not in {each.fingerprint for each in made.recipes().values()}:
         raise BadInputError(
-            f"{recipe.extractor} as it is set now does not give {view}: other weights or settings; "
-            "give the right ones with --faces"
+            f"{recipe.extractor} as it is set now does not give {view}: its weights or settings are others"
         )
     return create(recipe.extractor, {**given, **instead}) if instead else made

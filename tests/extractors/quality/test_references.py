@@ -155,6 +155,15 @@ def test_the_half_of_a_split_screen_decides(tmp_path: Path, derived: Derived) ->
     assert records(store, "reference")["ann"]["candidates"] == 3
 
 
+def test_a_reviewers_word_goes_over_the_half(tmp_path: Path, derived: Derived) -> None:
+    clips: dict[str, tuple[str | None, str]] = {"c/0": ("ann", "A@0.5 B@0.5")}
+    store = planted_store(tmp_path, clips, picture={"c/0": "right"})
+    decide(store, "keep", pl.DataFrame({"utterance_id": ["c/0"], "face": [0]}))
+    derived(store)
+    reference = live_values(store, store.catalog.slots("default")["reference"], ["ann"])["ann"]
+    assert reference[0] > 0.9, "A sits on the left"
+
+
 def test_a_speaker_who_is_never_in_their_half_has_none(tmp_path: Path, derived: Derived) -> None:
     store = planted_store(tmp_path, {"c/0": ("ann", "A@0.5")}, picture={"c/0": "right"})
     derived(store)

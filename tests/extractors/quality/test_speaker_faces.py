@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from extractors.protocol import Item
 from extractors.quality.references import ReferenceDerivation
-from extractors.quality.speaker_faces import SpeakerFaceDerivation
+from extractors.quality.speaker_faces import SpeakerFaceDerivation, choose
+from extractors.quality.stored_faces import FaceBatch
 from feature_repo.fill import FillReport, fill
 from feature_repo.records import live_values
 from feature_repo.store import Store
@@ -124,3 +127,38 @@ def test_another_threshold_is_another_view(store: Store) -> None:
     reference = ReferenceDerivation(faces, SAME).recipes()["reference"]
     views = {SpeakerFaceDerivation(faces, reference, None, cut).recipes()["face"].view for cut in (0.3, 0.4)}
     assert len(views) == 2
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.integers(0, 10**6), st.integers(0, 14), st.integers(1, 5))
+def test_the_choice_against_a_plain_loop(seed: int, faces: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    row = np.sort(rng.integers(0, rows, faces))
+    moment = rng.integers(0, 3, faces)
+    cosine, score = rng.uniform(-1, 1, (2, faces)).astype(np.float32)
+    allowed, whole, anyone = rng.random(faces) < 0.7, rng.random(rows) < 0.2, rng.random(rows) < 0.3
+    batch = FaceBatch(
+        ids=[str(n) for n in range(rows)],
+        known=np.ones(rows, bool),
+        frames=np.full(rows, 3),
+        whole=whole,
+        offsets=np.searchsorted(row, np.arange(rows + 1)),
+        embeddings=np.zeros((faces, 2), np.float32),
+        row=row,
+        frame=row * 10 + moment,
+        time_s=(moment + 0.5).astype(np.float32),
+        score=score,
+        share=np.ones(faces),
+        allowed=allowed,
+    )
+    chosen = choose(batch, cosine, anyone, 0.2)
+    for number in range(rows):
+        expected = []
+        for time in range(3):
+            there = [at for at in range(faces) if row[at] == number and moment[at] == time and allowed[at]]
+            if anyone[number] or whole[number]:
+                expected += [max(there, key=lambda at: score[at])] if there else []
+            else:
+                like = [at for at in there if cosine[at] >= 0.2]
+                expected += [max(like, key=lambda at: cosine[at])] if like else []
+        assert chosen.of(number).tolist() == expected
