@@ -8,6 +8,7 @@ import pytest
 from extractors.quality import offset_search
 from extractors.quality.derivation import derive
 from extractors.quality.review_candidates import COLUMNS, doubtful_utterances, face_candidates
+from extractors.settings import parse_settings
 from feature_repo.quality_config import load_quality_config
 from tests.extractors.quality.planted_faces import PlantedFaces, PlantedSettings, planted_store
 
@@ -99,7 +100,9 @@ def test_who_was_found_around_the_frames_is_not_asked_about(
         "c/a2": ("ann", "-@0.5 | -@0.6"),
     }
     monkeypatch.setattr(
-        offset_search, "create", lambda _, settings=None: PlantedFaces(PlantedSettings(sampling="offsets"))
+        offset_search,
+        "create",
+        lambda _, given: PlantedFaces(parse_settings(PlantedSettings, given, "planted")),
     )
     store = planted_store(tmp_path, texts)
     derive(store, config=load_quality_config(overrides=["face.planted.similarity=0.5"]))
