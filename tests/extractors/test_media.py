@@ -106,3 +106,17 @@ def test_missing_and_empty_files_fail_for_everybody(tmp_path):
         clip = decode_clip(str(tmp_path / name), watchers=[Eye(), Eye("offsets")])
         assert [clip.sound.error, *(each.error for each in clip.seen)] == [error] * 3
         assert clip.sound.facts["path"].endswith(name)
+
+
+def test_a_damaged_picture_spoils_no_sound(tmp_path):
+    # What follows it is drawn from it: better no frames than wrong ones.
+    path = Path(write_video(tmp_path / "clip.mp4", 50, sound=tone(440, 5.0)[None]))
+    with av.open(str(path)) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    place, size = packets[20]
+    data[place : place + size] = bytes(size)
+    path.write_bytes(data)
+    clip = decode_clip(str(path), watchers=[Eye()])
+    assert (clip.seen[0].stage, clip.seen[0].error) == ("decode", "Undecodable")
+    assert len(clip.sound.samples) == pytest.approx(5 * RATE, abs=1100)
