@@ -27,7 +27,7 @@ class Composition:
             measured comes last, where there is any.
         emotions: ``emotion, split, original, verified``; a row for each pair that occurs, the commonest emotion first.
         unmeasured: check to how many of the unmeasured utterances lack its measure.
-        unsearched: utterances without a matching face around whose frames nobody looked.
+        unsearched: utterances removed for want of a matching face around whose frames nobody looked.
     """
 
     corpus: str
@@ -72,7 +72,7 @@ def _composition(corpus: str, checks: Sequence[str], rows: pl.DataFrame) -> Comp
         _funnel(rows, checks),
         _emotions(rows),
         {check: int(by_check[check]) for check in CHECKS if check in by_check},
-        int(rows["unsearched"].sum()),
+        rows.filter("unsearched", pl.col("reason").is_in(["no_face", "no_match"])).height,
     )
 
 
