@@ -22,7 +22,7 @@ from extractors.registry import create
 from tests.extractors.face.random_models import write_facenet512
 
 TURNS = 3
-FACES = 192
+FACES = 96
 
 
 def clips(faces: int, size: int) -> list[Item]:
