@@ -97,6 +97,9 @@ def _face_counts(
 
 def _face(value: str, where: str) -> int:
     try:
-        return int(value)
+        number = float(value)  # pandas writes whole numbers with a point where a column has gaps
     except ValueError:
-        raise BadInputError(f"{where}: face {value!r} is not a whole number") from None
+        number = float("nan")
+    if not number.is_integer():
+        raise BadInputError(f"{where}: face {value!r} is not a whole number")
+    return int(number)

@@ -12,7 +12,7 @@ import polars as pl
 from extractors.media import MediaError
 from extractors.quality.contact_sheet import utterance_panel
 from extractors.quality.review_candidates import COLUMNS
-from extractors.quality.seen_faces import SAME_TIME_S, frames_of, seen_faces
+from extractors.quality.seen_faces import SAME_TIME_S, Sighting, frames_of, seen_faces
 from extractors.quality.sheet_drawing import Box, Key, Mark, Panel, Shown, crop, draw_sheet, save_sheet
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 REVIEW_FILE = "review.csv"
 _CROP = 128  # pixels of a face on the sheet
+_FACES = 150  # candidates that a sheet shows, spread over all: an hour that was cut wrongly has thousands
 _UTTERANCES = 8  # doubtful utterances that a sheet shows; the file has them all
 
 
@@ -48,10 +49,14 @@ def write_review(
     rows = rows.with_columns(pl.col("time_s", "similarity").cast(pl.Float64).round(3))
     rows.sort("speaker_id", maintain_order=True).write_csv(folder / REVIEW_FILE)
     written = [folder / REVIEW_FILE]
-    speakers = sorted({*faces["speaker_id"], *doubtful["speaker_id"]})
-    for speaker in speakers:
+    shown = doubtful.filter(pl.int_range(pl.len()).over("speaker_id") < _UTTERANCES)["utterance_id"]
+    # Read once for everybody: parts are read whole.
+    seen = seen_faces(store, views, shown.to_list())
+    manifest = store.manifest().filter(pl.col("utterance_id").is_in(shown.implode()))
+    known = {row["utterance_id"]: row for row in manifest.iter_rows(named=True)}
+    for speaker in sorted({*faces["speaker_id"], *doubtful["speaker_id"]}):
         own, unsure = faces.filter(speaker_id=speaker), doubtful.filter(speaker_id=speaker)
-        panels = [candidate_panel(own), *_doubtful_panels(store, unsure, views, similarity_at)]
+        panels = [candidate_panel(own), *_doubtful_panels(unsure, known, seen, similarity_at)]
         words = [
             Key(
                 "good",
@@ -77,20 +82,18 @@ def candidate_panel(faces: pl.DataFrame) -> Panel:
     used = faces.filter(used="yes").height
     clips = faces["utterance_id"].n_unique()
     lines = [f"Fill in the column “decision” of {REVIEW_FILE}: keep or reject a face by its number."]
+    few = faces.gather_every(-(-faces.height // _FACES)) if faces.height > _FACES else faces
+    if few.height < faces.height:
+        lines.append(f"{few.height} of them are shown, {REVIEW_FILE} has them all.")
     shown: list[Shown] = []
-    for _, rows in faces.group_by("utterance_id", maintain_order=True):
+    for _, rows in few.group_by("utterance_id", maintain_order=True):
         try:
             shown.extend(_crops(rows))
         except MediaError as error:
             lines.append(f"not shown: {error}")
     missing = "" if shown else "No face in any of the sampled clips"
-    return Panel(
-        f"Candidates: {faces.height} faces of {clips} clips, {used} used",
-        tuple(lines),
-        tuple(shown),
-        missing,
-        wide=True,
-    )
+    title = f"Candidates: {faces.height} faces of {clips} clips, {used} used"
+    return Panel(title, tuple(lines), tuple(shown), missing, wide=True)
 
 
 def _crops(rows: pl.DataFrame) -> Iterator[Shown]:
@@ -117,21 +120,21 @@ def _mark(row: Mapping[str, Any]) -> Mark:
 
 
 def _doubtful_panels(
-    store: Store, rows: pl.DataFrame, views: Mapping[str, str], similarity_at: float
+    rows: pl.DataFrame,
+    known: Mapping[str, Mapping[str, Any]],
+    seen: Mapping[str, Sighting],
+    similarity_at: float,
 ) -> Iterator[Panel]:
     """The utterances in which the speaker was not found."""
-    ids = rows["utterance_id"].head(_UTTERANCES).to_list()
-    if not ids:
+    shown = rows.head(_UTTERANCES)
+    if not shown.height:
         return
+    more = f", {shown.height} shown" if rows.height > shown.height else ""
     yield Panel(
-        f"Not found in {rows.height} utterances" + (f", {len(ids)} shown" if rows.height > len(ids) else ""),
+        f"Not found in {rows.height} utterances{more}",
         ("Decide on an utterance in its row without a face: offscreen, misaligned, or keep.",),
         wide=True,
     )
-    seen = seen_faces(store, views, ids)
-    known = {row["utterance_id"]: row for row in store.manifest().iter_rows(named=True)}
-    decided = dict(rows.select("utterance_id", "decision").iter_rows())
-    for utterance in ids:
-        said = decided[utterance]
+    for utterance, said in shown.select("utterance_id", "decision").iter_rows():
         row = {**known[utterance], "reasons": [f"reviewed: {said}" if said else "not reviewed"]}
         yield utterance_panel(row, seen.get(utterance), similarity_at)

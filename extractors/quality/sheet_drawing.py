@@ -147,7 +147,7 @@ def crop(image: npt.NDArray[np.uint8], box: Box, margin: float = 0.35) -> npt.ND
     x, y = box.x + box.width / 2 - side / 2, box.y + box.height / 2 - side / 2
     top, left = max(0, round(y)), max(0, round(x))
     part = image[top : max(top + 1, round(y + side)), left : max(left + 1, round(x + side))]
-    return part if part.size else image
+    return part.copy() if part.size else image  # a view would keep the whole frame
 
 
 def _shelves(panels: Sequence[Panel], picture_height: int) -> list[list[tuple[Panel, int]]]:

@@ -43,8 +43,12 @@ def test_decisions_are_read_and_open_rows_are_not(tmp_path: Path, store, view: s
 
 def test_a_spreadsheets_dialect_and_few_columns(tmp_path: Path, store, view: str) -> None:
     path = tmp_path / "excel.csv"
-    path.write_text(f"utterance_id;view;face;decision\r\nc/a0;{view};1;keep\r\n", "utf-8-sig", newline="")
-    assert read_review(store, path).rows() == [("c/a0", view, 1, "keep", None)]
+    rows = f"utterance_id;view;face;decision\r\nc/a0;{view};1;keep\r\nc/a0;{view};0.0;REJECT\r\n"
+    path.write_text(rows, "utf-8-sig", newline="")
+    assert read_review(store, path).rows() == [
+        ("c/a0", view, 1, "keep", None),
+        ("c/a0", view, 0, "reject", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,7 @@ def test_a_spreadsheets_dialect_and_few_columns(tmp_path: Path, store, view: str
         ("ann,1,c/a0,{view},-1,,,,keep,", BadInputError, r"line 2: face -1"),
         ("ann,1,c/a1,{view},0,,,,keep,", BadInputError, r"line 2: face 0 of 'c/a1'.*0 faces"),
         ("ann,1,c/a0,{view},first,,,,keep,", BadInputError, r"line 2: face 'first' is not a whole number"),
+        ("ann,1,c/a0,{view},0.5,,,,keep,", BadInputError, r"line 2: face '0.5' is not a whole number"),
         ("ann,1,c/a0,faces_none_00000000,0,,,,keep,", UnknownNameError, r"view of faces at .*line 2"),
         ("ann,1,c/a0", BadInputError, r"line 2: 3 fields"),
     ],

@@ -59,6 +59,18 @@ def test_crops_are_of_the_faces_and_coloured_by_use(store) -> None:
     assert {one.border for one in candidate_panel(rejected).shown} == {"bad"}
 
 
+def test_of_very_many_faces_some_are_shown(store) -> None:
+    faces = face_candidates(store, store.catalog.slots("default")["reference"], ["c/train/dia0/woman"])
+    many = pl.concat([faces.filter(utterance_id="c/a0", face=0)] * 400).with_columns(
+        number=pl.int_range(1, 401, dtype=pl.Int32)
+    )
+    panel = candidate_panel(many)
+    assert panel.title.startswith("Candidates: 400 faces")
+    assert len(panel.shown) == 134  # every third
+    assert panel.shown[-1].caption.startswith("400 ")
+    assert "134 of them are shown" in panel.lines[1]
+
+
 def test_a_clip_that_is_gone_is_told_and_the_others_are_shown(store, tmp_path: Path) -> None:
     faces = face_candidates(store, store.catalog.slots("default")["reference"], ["c/train/dia0/woman"])
     gone = pl.when(pl.col("utterance_id") == "c/a1").then(pl.lit("/gone.mp4")).otherwise("media_uri")
