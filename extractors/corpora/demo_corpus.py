@@ -1,4 +1,4 @@
-"""The demonstration corpus: 120 made-up utterances in MELD's layout, with broken clips at known places."""
+"""The demonstration corpus: 120 made-up utterances in MELD's layout, with things wrong at known places."""
 
 import csv
 import io
@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from extractors.corpora.demo_clip import clip
-from extractors.corpora.demo_script import SPEAKERS, Line, script
+from extractors.corpora.demo_clip import Track, clip
+from extractors.corpora.demo_face import LOOKS
+from extractors.corpora.demo_planted import PLANTED, RECUT, SIX_CHANNELS
+from extractors.corpora.demo_script import Line, script
+from extractors.corpora.demo_transcripts import transcripts
 from extractors.corpora.demo_voice import MANNERS, VOICES, Samples, speak
 
+NAME = "demo"  # what the corpus is called in the store
 MEDIA = "MELD.Raw"
-PLANTED = "planted.json"
-_VERSION = 1  # raised whenever the generated files change, so that an old folder is made anew
+TRANSCRIPTS = "transcripts.csv"
+TOLD = "planted.json"
+_VERSION = 2  # raised whenever the generated files change, so that an old folder is made anew
 _FOLDERS = {
     "train": "train/train_splits",
     "dev": "dev/dev_splits_complete",
@@ -35,16 +40,6 @@ _HEADER = (
     ),
     *("StartTime", "EndTime"),
 )
-# Utterance -> what is wrong with its clip.
-FAULTS = {
-    "train/dia2_utt3": "truncated",
-    "train/dia5_utt1": "missing",
-    "train/dia7_utt4": "silent",
-    "train/dia8_utt0": "empty",
-    "test/dia1_utt2": "no audio track",
-}
-# This utterance's plain clip shows another scene; its re-cut is the right one, as for 132 clips of MELD's test folder.
-RECUT = "test/dia0_utt3"
 
 
 @dataclass(frozen=True)
@@ -52,15 +47,13 @@ class DemoCorpus:
     """Where a demonstration corpus lies, and what is wrong with it by intent.
 
     Attributes:
-        folder: holds ``{train,dev,test}_sent_emo.csv`` and ``MELD.Raw``.
+        folder: holds ``{train,dev,test}_sent_emo.csv``, ``MELD.Raw`` and ``transcripts.csv``.
         utterances: how many there are.
-        planted: utterance id without the corpus's name -> kind of fault.
         made: False if it was there already.
     """
 
     folder: Path
     utterances: int
-    planted: dict[str, str]
     made: bool
 
 
@@ -73,20 +66,28 @@ def make_demo_corpus(folder: Path, seed: int = 0, on_clip: Callable[[int], None]
         on_clip: told 1 after each clip.
     """
     lines = script(seed)
-    identity = {"version": _VERSION, "seed": seed, "utterances": len(lines), "faults": FAULTS, "recut": RECUT}
-    corpus = DemoCorpus(folder, len(lines), dict(FAULTS), made=True)
-    planted = folder / PLANTED
-    if planted.is_file() and json.loads(planted.read_text("utf-8")) == identity:
-        return DemoCorpus(folder, len(lines), dict(FAULTS), made=False)
+    identity = {
+        "version": _VERSION,
+        "seed": seed,
+        "utterances": len(lines),
+        "planted": PLANTED,
+        "six channels": SIX_CHANNELS,
+        "recut": RECUT,
+    }
+    told = folder / TOLD
+    if told.is_file() and json.loads(told.read_text("utf-8")) == identity:
+        return DemoCorpus(folder, len(lines), made=False)
     for split, place in _FOLDERS.items():
         (folder / MEDIA / place).mkdir(parents=True, exist_ok=True)
         (folder / f"{split}_sent_emo.csv").write_text(_annotations(lines, split), "utf-8", newline="")
+    heard = transcripts(lines, NAME, np.random.default_rng((seed, len(lines))))
+    (folder / TRANSCRIPTS).write_text(heard, "utf-8", newline="")
     for number, line in enumerate(lines):
         _write_clip(folder / MEDIA / _FOLDERS[line.split], line, np.random.default_rng((seed, number)))
         if on_clip:
             on_clip(1)
-    planted.write_text(json.dumps(identity, indent=2), "utf-8")
-    return corpus
+    told.write_text(json.dumps(identity, indent=2), "utf-8")
+    return DemoCorpus(folder, len(lines), made=True)
 
 
 def _annotations(lines: list[Line], split: str) -> str:
@@ -103,18 +104,22 @@ def _annotations(lines: list[Line], split: str) -> str:
 
 def _write_clip(folder: Path, line: Line, rng: np.random.Generator) -> None:
     path = folder / f"dia{line.dialogue}_utt{line.turn}.mp4"
-    sound = speak(VOICES[line.speaker], MANNERS[line.emotion], 4 + len(line.text.split()) // 2, rng)
-    speaker = SPEAKERS.index(line.speaker)
-    fault = FAULTS.get(line.key)
-    if fault == "missing":
+    sound = speak(VOICES[line.person], MANNERS[line.emotion], 4 + len(line.text.split()) // 2, rng)
+    kind = PLANTED.get(line.key)
+    if kind == "file missing":
         path.unlink(missing_ok=True)
         return
-    if fault == "empty":
+    if kind == "file empty":
         path.write_bytes(b"")
         return
     if line.key == RECUT:
-        path.write_bytes(clip(speaker, "neutral", sound[::-1]))
+        path.write_bytes(clip(line.person, "neutral", sound[::-1]))
         path = path.with_name(f"final_videos_test{path.name}")
-    played: Samples = np.zeros_like(sound) if fault == "silent" else sound
-    data = clip(speaker, line.emotion, played, with_sound=fault != "no audio track")
-    path.write_bytes(data[: len(data) * 2 // 5] if fault == "truncated" else data)
+    played: Samples = np.zeros_like(sound) if kind == "silence" else sound
+    track: Track = "5.1" if line.key == SIX_CHANNELS else "none" if kind == "no audio track" else "stereo"
+    people = list(LOOKS)
+    shown = line.person
+    if kind == "somebody else's face":
+        shown = people[people.index(shown) - 1]
+    data = clip(shown, line.emotion, played, track=track, nobody=kind == "nobody in the picture")
+    path.write_bytes(data[: len(data) * 2 // 5] if kind == "file truncated" else data)

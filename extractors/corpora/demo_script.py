@@ -7,6 +7,15 @@ import numpy as np
 from feature_repo.labels import EMOTIONS
 
 SPEAKERS = ("Ada", "Bruno", "Clara", "Dario", "Elif", "Felix")
+# Lines of people whose name nobody says: two women, each in a dialogue of her own.
+_WOMEN = {
+    "train/dia3_utt1": "Gina",
+    "train/dia3_utt4": "Gina",
+    "train/dia6_utt2": "Hana",
+    "train/dia6_utt6": "Hana",
+}
+# Lines that several people say at once.
+COMPOSITES = {"train/dia1_utt5": "All", "train/dia9_utt2": "Elif and Bruno", "dev/dia2_utt1": "All"}
 # Utterances per dialogue of each split: 16 dialogues, 120 utterances.
 DIALOGUES = {"train": (8,) * 10, "dev": (7, 7, 6), "test": (7, 7, 6)}
 # Out of 20 utterances; neutral leads as in real conversations, and every class is in every split.
@@ -62,11 +71,22 @@ _ENDINGS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance of the demonstration corpus."""
+    """One utterance of the demonstration corpus.
+
+    Attributes:
+        split: train, dev or test.
+        dialogue: its number within the split.
+        turn: its number within the dialogue.
+        person: who is heard and seen.
+        speaker: what the annotation calls them; for most the person's name.
+        emotion: one of the seven.
+        text: what is said.
+    """
 
     split: str
     dialogue: int
     turn: int
+    person: str
     speaker: str
     emotion: str
     text: str
@@ -93,8 +113,11 @@ def script(seed: int) -> list[Line]:
             present = rng.permutation(len(SPEAKERS))[:3]
             for turn in range(length):
                 emotion = emotions.pop()
-                speaker = SPEAKERS[present[turn % 2 if turn % 5 else 2]]
-                lines.append(Line(split, dialogue, turn, speaker, emotion, _text(emotion, rng)))
+                name = SPEAKERS[present[turn % 2 if turn % 5 else 2]]
+                key = f"{split}/dia{dialogue}_utt{turn}"
+                person = _WOMEN.get(key, name)
+                speaker = COMPOSITES.get(key, "Woman" if key in _WOMEN else name)
+                lines.append(Line(split, dialogue, turn, person, speaker, emotion, _text(emotion, rng)))
     return lines
 
 

