@@ -239,8 +239,9 @@ def _evidence(store: Store, corpora: Sequence[str], views: Mapping[str, str]) ->
 def _digest(rows: pl.DataFrame) -> str:
     # By text, not by Polars' own hash, which another version computes otherwise.
     state = hashlib.blake2b(digest_size=16)
-    for name in rows.columns:
-        column = rows.sort("utterance_id")[name].cast(pl.String).fill_null("\0")
+    ordered = rows.sort("utterance_id")
+    for name in ordered.columns:
+        column = ordered[name].cast(pl.String).fill_null("\0")
         state.update("\n".join(column).encode("utf-8", "surrogatepass"))
         state.update(b"\0\0")
     return state.hexdigest()

@@ -171,8 +171,8 @@ def _verified(
     verdict = store.verdicts.load(name)
     if told := outdated(store, verdict):
         warnings.warn(
-            f"verdict {name!r} of {verdict.created} is not of what the store holds now: {'; '.join(told)}; "
-            f"judge again with `affectstore quality --save {name}`",
+            f"verdict {name!r} ({verdict.origin}, {verdict.created}) is not of what the store holds now: "
+            f"{'; '.join(told)}; judge again with `affectstore quality --save {name}`, or import its list again",
             StaleVerdictWarning,
             stacklevel=4,
         )
@@ -183,7 +183,8 @@ def _verified(
     )
     passed = rows["passed"].fill_null(False)
     reasons = rows.filter(~passed)["reason"].fill_null("not_judged")
-    removed = {str(reason): int(count) for reason, count in reasons.value_counts(sort=True).iter_rows()}
+    counts = reasons.value_counts().sort(["count", "reason"], descending=[True, False])
+    removed = {str(reason): int(count) for reason, count in counts.iter_rows()}
     identity = verdict.identity()
     applied = AppliedVerdict(
         name, identity["thresholds"], identity["checks"], identity["ids"], int(passed.sum()), removed

@@ -4,7 +4,9 @@ import warnings
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from affectstore import command_line
 from feature_repo.erasure import forget
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.fill import fill
@@ -114,6 +116,16 @@ def test_pull_gives_the_utterances_that_passed(planted):
         planted.store.pull(["text"], verdict="w")
 
 
+def test_the_command_pulls_by_a_verdict_and_says_what_it_removed(planted):
+    planted.store.verdicts.save(named(planted))
+    done = CliRunner().invoke(
+        command_line(), ["pull", "text", "--verdict", "v", "--split", "train", "--root", planted.store.root]
+    )
+    assert done.exit_code == 0, done.output
+    assert "verdict v: 2 of 4 asked utterances passed; removed: cosine 1, no match 1" in done.stdout
+    assert "2 utterances pulled" in done.stdout
+
+
 def test_what_a_verdict_says_nothing_of_has_not_passed(planted):
     planted.store.verdicts.save(named(planted, corpora=["d"]))
     found = pulled(planted)
@@ -129,7 +141,7 @@ def test_a_changed_manifest_makes_it_stale_and_a_changed_label_does_not(planted)
     planted.planted["c/1"]["speaker_id"] = "c/bob"
     planted.write_manifest()
     with pytest.warns(
-        StaleVerdictWarning, match=r"verdict 'v' of 20.*changed since: manifest.*quality --save v"
+        StaleVerdictWarning, match=r"verdict 'v' \(judged, 20.*changed since: manifest.*quality --save v"
     ):
         found = planted.store.pull(["text"], verdict="v")
     assert found.ids == ["c/1", "c/4", "d/1"], "it is used as it is"

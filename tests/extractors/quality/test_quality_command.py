@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from affectstore import command_line
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.feature_table import FeatureTable
-from tests.feature_repo.planted_measures import FACES, LEVEL, MATCH, REFERENCE, PlantedStore, good
+from tests.feature_repo.planted_measures import FACES, LEVEL, MATCH, MODELS, REFERENCE, PlantedStore, good
 
 KNOWN = ("--set", "face.MobileFaceNet.similarity=0.3")
 PLANTED = {
@@ -181,9 +181,12 @@ def test_a_slip_is_named(store, arguments, message):
         run(store, *arguments)
 
 
-def test_a_space_that_nobody_has_calibrated(store):
-    with pytest.raises(UnknownNameError, match="affectstore calibrate"):
-        run(store, "--set", "checks.default=face", known=())
+def test_a_space_that_nobody_has_calibrated(tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "onnxface", "/models/ArcFace.onnx")
+    store = PlantedStore(tmp_path, PLANTED).store
+    with pytest.raises(UnknownNameError, match=r"face embedder 'ArcFace'.*affectstore calibrate"):
+        run(store, "-c", "iemocap", known=())
+    assert run(store, "--checks", "alignment", known=()), "whoever does not ask for faces is not asked for it"
 
 
 def test_a_store_without_utterances(tmp_path):
