@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from extractors.protocol import SAMPLE_RATE
 from extractors.weights import files_digest
 from feature_repo.errors import BadInputError
 
-SAMPLE_RATE = 16_000
 WINDOW_S = 30  # what Whisper hears at once; shorter sound is padded to it
 
 _NEEDED = ("model.bin", "config.json", "tokenizer.json")

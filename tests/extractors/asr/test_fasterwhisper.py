@@ -12,7 +12,7 @@ from extractors.registry import create
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.gate import gated
 from feature_repo.outcome import Fault, Features
-from tests.extractors.asr.tiny_whisper import LANGUAGES
+from tests.extractors.asr.tiny_whisper import LANGUAGES, build_tiny_whisper
 from tests.extractors.conftest import make_voice
 
 RATE = 16_000
@@ -113,6 +113,7 @@ def test_a_long_sound_is_its_windows_one_after_the_other(tiny_whisper, seconds):
     assert (np.diff(found.columns["segment_start"]) >= 0).all()
 
 
+@pytest.mark.long
 def test_an_hour_is_heard_to_its_end(tiny_whisper):
     extractor = made(tiny_whisper, beam_size="1")
     voice = sequence(60.0)
@@ -258,3 +259,12 @@ def test_a_language_that_the_model_does_not_know_is_refused_with_those_it_does(t
 def test_impossible_settings_are_refused(setting, value, told):
     with pytest.raises((BadInputError, UnknownNameError), match=told):
         create("fasterwhisper", {setting: value})
+
+
+def test_an_english_only_model_is_told_no_language(tmp_path):
+    folder = build_tiny_whisper(tmp_path / "english", english_only=True)
+    assert fingerprint(folder, language="auto") == fingerprint(folder, language="en")
+    with pytest.raises(UnknownNameError, match="'de'; allowed: auto, en$"):
+        fingerprint(folder, language="de")
+    (found,) = heard(made(folder, language="auto"), make_voice(2.0))
+    assert (found.columns["language"], bool(found.columns["text"])) == ("en", True)
