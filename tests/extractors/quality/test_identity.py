@@ -82,9 +82,9 @@ def test_an_outlier_is_not_averaged() -> None:
     assert found is not None
     assert found.used.tolist() == list(range(8))
     assert found.supporting == 8
-    assert find_identity(candidates(faces, kept=(8,)), SAME).used.tolist() == list(range(9)), (
-        "a person said so"
-    )
+    kept = find_identity(candidates(faces, kept=(8,)), SAME)
+    assert kept is not None
+    assert kept.used.tolist() == list(range(9)), "a person said so"
 
 
 def test_near_identical_frames_reject_none_of_each_other() -> None:
@@ -121,8 +121,16 @@ def test_a_kept_face_decides_who_it_is() -> None:
     assert (found.supporting, found.margin) == (6, 0.0), "more clips show somebody else: look again"
 
 
+def test_a_kept_face_is_nobody_else_however_unlike_it_is() -> None:
+    faces = [(clip, 0, face(SPEAKER, own=clip)) for clip in range(3)] + [(3, 0, face(WAITER, own=9))]
+    found = find_identity(candidates(faces, kept=(0, 1, 3)), SAME)
+    assert found is not None
+    assert (found.used.tolist(), found.supporting, found.margin) == ([0, 1, 2, 3], 4, 1.0)
+
+
 def test_nobody() -> None:
-    empty = Candidates(*(np.zeros((0, WIDTH), np.float32), *(np.zeros(0) for _ in range(4))))
+    none = np.zeros(0)
+    empty = Candidates(np.zeros((0, WIDTH), np.float32), none, none, none, none)
     assert find_identity(empty, SAME) is None
 
 

@@ -29,6 +29,7 @@ CLIPS: dict[str, tuple[str | None, str]] = {
     "c/a4": ("ann", "D@0.5 |"),
     "c/e0": ("eve", "-@0.5"),
     "c/x0": (None, "B@0.5 C@0.5 -@1.5 D@2.5"),
+    "c/x1": (None, "-@0.5 | B@0.6"),
     "c/w0": ("will", "whole A@0.0"),
     "c/w1": (None, "whole B@0.0"),
 }
@@ -77,6 +78,7 @@ def test_why_there_is_none(store: Store, derived: Derived) -> None:
             "c/a3": "no face in any frame",
             "c/a4": "no face matches the speaker's reference",
             "c/e0": "no face in any frame",
+            "c/x1": "no face in any frame",
         }
 
 
@@ -98,8 +100,8 @@ def test_where_no_frame_shows_the_speaker_the_frames_around_do(store: Store) -> 
                 assert isinstance(outputs, dict)
                 yield view, name, outputs["offsets_steps"]
 
-    fill(store, list(near.recipes().values()), looked, ids=["c/a2", "c/a3", "c/a4"])
-    assert run(store, step).computed == 2 * 3, "of those that were looked around"
+    fill(store, list(near.recipes().values()), looked, ids=["c/a2", "c/a3", "c/a4", "c/x1"])
+    assert run(store, step).computed == 2 * 4, "of those that were looked around"
     view = step.recipes()["face_steps"].view
     steps = live_values(store, view, list(CLIPS))
     assert people(steps["c/a2"]) == "AA"
@@ -109,6 +111,7 @@ def test_where_no_frame_shows_the_speaker_the_frames_around_do(store: Store) -> 
     assert told["c/a2"]["around"] == 1
     assert told["c/a0"]["around"] == 0
     assert told["c/a3"]["note"] == "no face in any frame"
+    assert told["c/x1"]["note"] == "no face in any frame", "around, a face has to match somebody"
     assert run(store, step).computed == 0
 
 
