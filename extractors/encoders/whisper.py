@@ -23,7 +23,6 @@ _ENGLISH_ONLY = 51_864  # tokens of the published English-only models; multiling
 _LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 _TOKEN_S = 0.02  # between two timestamp tokens
 _TOKENS = 448  # that the decoder has positions for, the prompt's included
-_MEL_BANDS = 80  # where no preprocessor_config.json says otherwise
 
 
 @dataclass(frozen=True)
