@@ -96,6 +96,7 @@ def test_who_was_found_around_the_frames_is_not_asked_about(
 ) -> None:
     texts = {
         "c/a0": ("ann", "A0.99@0.5"),
+        "c/a3": ("ann", "A0.99@0.5"),
         "c/a1": ("ann", "B@0.5 | A0.9@0.6"),
         "c/a2": ("ann", "-@0.5 | -@0.6"),
     }
