@@ -273,7 +273,7 @@ class _Mixer:
         for samples, new in zip(self._samples, chunk, strict=True):
             if self._length > len(samples):
                 # Grown in place, so that an hour is neither held twice nor left behind in shreds.
-                samples.resize(self._length + max(_ROOM, self._length // 8), refcheck=False)
+                samples.resize(self._length + max(_ROOM, self._length // 32), refcheck=False)
             samples[begin : self._length] = new
 
     @property

@@ -115,11 +115,11 @@ def test_an_hour_takes_the_memory_of_its_sound(tmp_path):
     (found,) = decode_clip(path, sound=False, watchers=[Weigh()]).seen
     assert [time for time, _ in found] == [0.5 + second for second in range(3600)]
     assert max(resident) - resident[0] < 20e6
-    # With sound it grows by that, 230 MB at 16 kHz.
+    # With sound it grows by that, 230 MB at 16 kHz, and by what malloc keeps of its first 32 MB when it moves them.
     resident.clear()
     clip = decode_clip(path, watchers=[Weigh()])
     assert clip.sound.samples.nbytes == 3600 * RATE * 4
-    assert max(resident) - resident[0] < clip.sound.samples.nbytes + 30e6
+    assert max(resident) - resident[0] < clip.sound.samples.nbytes + 60e6
 
 
 def test_an_end_that_is_asked_for_ends_the_decode(tmp_path):
