@@ -31,9 +31,12 @@ _EPILOG = """[bold]Quick start[/bold]
 # Packages that computing, serving or learning needs, and the extra that installs each.
 _EXTRAS = {
     "av": "media",
+    "cv2": "face",
     "feast": "feast",
     "librosa": "speech",
+    "matplotlib": "quality",
     "omegaconf": "train",
+    "rapidfuzz": "quality",
     "resemblyzer": "speaker",
     "sentence_transformers": "text",
     "sklearn": "text",
