@@ -141,9 +141,13 @@ def test_a_review_changes_its_speaker_alone(store: Store, run: Run) -> None:
     assert {name: before[name] for name in others} == {name: after[name] for name in others}
 
 
-def test_calibrate_reads_a_threshold_that_derive_then_uses(store: Store, run: Run) -> None:
-    output = run("derive", code=1)
-    assert "no similarity threshold is known for the face embedder 'MobileFaceNet'" in output
+def test_calibrate_reads_a_threshold_that_derive_then_uses(
+    store: Store, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("feature_repo.quality_config.space_name", lambda store, view: "NewNet")
+        output = run("derive", code=1)
+    assert "no similarity threshold is known for the face embedder 'NewNet'" in output
     output = run("calibrate")
     assert "equal error rate 0.00%" in output
     assert "--write puts" in output
