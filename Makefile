@@ -80,7 +80,7 @@ wheel-check: ## build the wheel, install it alone in an empty environment, run w
 		venv/bin/python -c "from affectstore import open_store; print(open_store)"; \
 		venv/bin/affectstore init --root store; \
 		venv/bin/affectstore status --root store; \
-		cd venv/lib/python3*/site-packages/feature_repo && ls -A .feastignore feature_store.yaml definitions.py'
+		cd venv/lib/python3*/site-packages/feature_repo && ls -A .feastignore feature_store.yaml definitions.py quality.toml'
 
 clean: ## remove what was built, the environment included
 	rm -rf $(VENV) .cache build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -133,7 +133,7 @@ def print_missing(one: Composition) -> None:
     if one.unsearched:
         err.print(
             f"{one.corpus}: around the frames of {one.unsearched:,} utterances without a matching face nobody has "
-            "looked at this threshold: affectstore derive",
+            "looked at this threshold: affectstore derive, with the same --set",
             style="yellow",
             markup=False,
             highlight=False,
