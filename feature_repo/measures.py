@@ -11,7 +11,7 @@ import polars as pl
 from feature_repo.coverage import utterance_states
 from feature_repo.errors import UnknownNameError
 from feature_repo.quality_config import space_name
-from feature_repo.records import current_rows
+from feature_repo.records import current_rows, live_rows
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -42,7 +42,8 @@ class Measures:
             person's word on the utterance: ``offscreen``, ``misaligned``, or null), then for each slot of ``RECORDS``
             that the profile has ``<slot>_state`` (of ``coverage.STATES``; a derived measure whose inputs are missing,
             stale or faulted is so too), ``<slot>_note`` (why there is nothing, or the fault), and the record's columns
-            as ``<slot>_<column>``, null where the state is neither ``present`` nor ``nothing``.
+            as ``<slot>_<column>``, null where the state is neither ``present`` nor ``nothing``; ``faces_whole`` is 1
+            where every frame was taken for a face as it is.
         views: slot to view, of those that the profile has; ``faces_steps``, ``reference`` and ``face`` too.
         embedder: the space of ``match_similarity``; None without such a slot.
         encoder: the space of ``alignment_cosine``; None without such a slot.
@@ -95,6 +96,10 @@ def read_measures(store: Store, profile: str | None = None, corpora: Sequence[st
         named = {name: f"{slot}_{name}" for name in rows.columns}
         # Both are in the manifest's order, a row each.
         frame = frame.hstack(rows.rename(named).drop(f"{slot}_utterance_id"))
+    faces = views.get("faces_steps")
+    if faces is not None and "whole" in store.recipe(faces).columns:
+        whole = live_rows(store, faces, columns=["whole"]).select("utterance_id", faces_whole="whole")
+        frame = frame.join(whole, on="utterance_id", how="left", maintain_order="left")
     return Measures(
         frame,
         views,

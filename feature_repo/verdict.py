@@ -138,6 +138,8 @@ def _columns(
         unsearched = (failed["no_face"] | failed["no_match"]) & (pl.col("match_reference") == 1)
         if "offsetmatch_state" in known:
             unsearched = unsearched & ~pl.col("offsetmatch_state").is_in(_MEASURED)
+        if "faces_whole" in known:  # nothing was detected in these pictures, nor would it be around them
+            unsearched = unsearched & (pl.col("faces_whole").fill_null(0) != 1)
     return [
         pl.col("utterance_id"),
         (~any_failed & ~any_waits).alias("passed"),

@@ -1,12 +1,16 @@
 """Measures as one frame: what is stored, whatever its state, and nothing of vectors."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from feature_repo.errors import AmbiguousViewError, UnknownNameError
 from feature_repo.feature_table import FeatureTable
+from feature_repo.fill import fill
 from feature_repo.measures import MANIFEST_COLUMNS, read_measures
+from feature_repo.outcome import Fault, Features
 from feature_repo.quality_config import load_quality_config
+from feature_repo.recipe import Recipe
 from feature_repo.verdict import judge
 from tests.feature_repo.planted_measures import (
     FACES,
@@ -151,6 +155,24 @@ def test_a_profile_that_lacks_slots_and_one_that_does_not_exist(tmp_path):
 def test_only_the_corpora_that_are_named(tmp_path):
     store = PlantedStore(tmp_path, {"c/1": good(), "d/1": good(), "d/2": good()}).store
     assert read_measures(store, None, ["d"]).frame["utterance_id"].to_list() == ["d/1", "d/2"]
+
+
+def test_pictures_that_were_taken_for_a_face_are_told(planted):
+    whole = Recipe("faces", "hog", 1, "text", "steps", 4, columns={"whole": "int"})
+    step = np.ones((1, 4), np.float32)
+
+    def faces(missing):
+        for name in missing[whole.view]:
+            if name != "c/broken":
+                yield whole.view, name, Features(step, columns={"whole": int(name == "c/good")})
+            else:
+                yield whole.view, name, Fault("decode", "Undecodable", "no picture")
+
+    fill(planted.store, [whole], faces)
+    assert "faces_whole" not in read_measures(planted.store).frame.columns  # those faces do not say
+    planted.store.catalog.set("default", {"faces_steps": whole.view})
+    rows = by_id(read_measures(planted.store).frame)
+    assert [rows[name]["faces_whole"] for name in ("c/good", "c/new", "c/broken")] == [1, 0, None]
 
 
 def test_no_vector_is_read(planted, monkeypatch):

@@ -1,5 +1,7 @@
 """The verdict on measures made by hand: each reason, their order, thresholds at equality, and what never happens."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -200,6 +202,9 @@ def test_where_nobody_looked_around_the_frames_is_told():
     assert [row["unsearched"] for row in verdict(planted).values()] == [True, True, False, False, False]
     without = verdict(planted, without=["offsetmatch"])
     assert [row["unsearched"] for row in without.values()] == [True, True, False, True, False]
+    made = measures(planted)
+    whole = replace(made, frame=made.frame.with_columns(faces_whole=pl.Series([1, 0, 1, 1, 1])))
+    assert judge(whole, CONFIG)["unsearched"].to_list() == [False, True, False, False, False]
 
 
 @pytest.mark.parametrize("state", ["missing", "stale"])
