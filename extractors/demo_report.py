@@ -79,6 +79,7 @@ def summary(demo: Demo, before: Stored) -> bool:
         ("features", demo.store / "features"),
         ("runs", demo.store / "runs"),
         ("figures", demo.folder / "figures"),
+        ("contact sheets", demo.folder / "sheets"),
         ("pulled arrays", demo.folder / "pulled"),
     ):
         console.print(f"{what:>17}  {place}", highlight=False, markup=False, soft_wrap=True)
@@ -101,7 +102,7 @@ def compare(demo: Demo, failed: Sequence[Mapping[str, Any]]) -> bool:
     removed = _removed(store)
     wanted = removals()
     table = Table(
-        "utterance", "wrong by intent", "extraction failed with", "in views", "removed", title="Found"
+        "utterance", "wrong by intent", "extraction failed with", "in views", "removed for", title="Found"
     )
     for key in sorted({*PLANTED, *removed, *(key for _, key in errors)}):
         views = {view for view, other in errors if other == key}

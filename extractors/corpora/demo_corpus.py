@@ -20,7 +20,7 @@ NAME = "demo"  # what the corpus is called in the store
 MEDIA = "MELD.Raw"
 TRANSCRIPTS = "transcripts.csv"
 TOLD = "planted.json"
-_VERSION = 2  # raised whenever the generated files change, so that an old folder is made anew
+_VERSION = 3  # raised whenever the generated files change, so that an old folder is made anew
 _FOLDERS = {
     "train": "train/train_splits",
     "dev": "dev/dev_splits_complete",

@@ -24,12 +24,12 @@ _SKIN: tuple[Colour, ...] = (
 # Emotion -> (corners of the mouth up, brows slanted inwards, brows raised, eyes' height), in pixels.
 _MOODS = {
     "neutral": (0, 0, 0, 4),
-    "joy": (7, 0, 1, 4),
-    "surprise": (0, 0, 7, 7),
-    "sadness": (-6, -4, 1, 3),
-    "anger": (-4, 6, -3, 3),
-    "fear": (-2, -5, 5, 7),
-    "disgust": (-5, 3, -2, 2),
+    "joy": (12, 0, 1, 4),
+    "surprise": (0, 0, 9, 8),
+    "sadness": (-10, -6, 1, 3),
+    "anger": (-5, 8, -4, 3),
+    "fear": (-3, -7, 7, 8),
+    "disgust": (-9, 4, -3, 2),
 }
 _DARK: Colour = (40, 25, 20)
 _Y: npt.NDArray[np.float64]
@@ -84,15 +84,15 @@ def draw_face(person: str, emotion: str, opened: float) -> Picture:
         picture[_disc(centre, 52, 6, eye)] = (250, 250, 250)
         picture[_disc(centre, 52, 2.5, 2.5)] = _DARK
         brow = 42 - raised - slant * side * (_X - centre) / 12
-        picture[(np.abs(_X - centre) <= 8) & (np.abs(_Y - brow) <= 1.5)] = _DARK
+        picture[(np.abs(_X - centre) <= 10) & (np.abs(_Y - brow) <= 2)] = _DARK
         if look.glasses:
             picture[_disc(centre, 52, 12.5, 11) & ~_disc(centre, 52, 10.5, 9)] = _DARK
     if look.glasses:
         picture[(np.abs(_X - 80) < 3.5) & (np.abs(_Y - 51) < 1.2)] = _DARK
-    across = (_X - 80) / 15
+    across = (_X - 80) / 19
     curve = 86 - corners * (across**2 - 0.5)
     inside = np.abs(across) <= 1
-    picture[inside & (np.abs(_Y - curve) <= 1.5 + 6 * opened * (1 - across**2))] = (150, 30, 40)
+    picture[inside & (np.abs(_Y - curve) <= 2 + 7 * opened * (1 - across**2))] = (150, 30, 40)
     return picture
 
 

@@ -150,7 +150,7 @@ def test_shards_together_are_everything(app, store):
     [
         ([], "either --profile .*classic.* or --extractor .*hashing"),
         (["-p", "classic", "-e", "mfcc"], "either --profile"),
-        (["-p", "clasic"], "unknown profile 'clasic'; allowed: classic"),
+        (["-p", "clasic"], "unknown profile 'clasic'; allowed: checked, classic"),
         (["-e", "hash"], "unknown extractor 'hash'; allowed: .*hashing"),
         (["-e", "hashing", "-s", "deep=3"], "unknown setting of extractor hashing 'deep'; allowed"),
         (["-e", "hashing", "-s", "width"], "must be key=value"),

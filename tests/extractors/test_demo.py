@@ -51,7 +51,7 @@ def test_thresholds_of_an_earlier_run_stay(demo: Demo) -> None:
     demo.store.mkdir()
     (demo.store / "quality.toml").write_text("", "utf-8")
     after = [step.arguments for step in steps(demo)]
-    assert [each for each in before if each not in after] == [("calibrate", "--write")]
+    assert [each for each in before if each not in after] == [("calibrate", "face", "--write")]
 
 
 @pytest.mark.long
@@ -64,6 +64,8 @@ def test_the_whole_way_twice(tmp_path: Path) -> None:
     )
     assert "of six channels the third was heard" in first.stdout
     assert {path.suffix for path in (tmp_path / "demo" / "figures").iterdir()} == {".png", ".svg"}
+    sheets = {path.stem for path in (tmp_path / "demo" / "sheets").iterdir()}
+    assert {"sheet_no_match", "sheet_no_face", "sheet_passed"} <= sheets
     parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo/store/features").rglob("*.parquet")}
     assert parts
     again = affectstore("demo", "--folder", str(tmp_path / "demo"))
