@@ -116,13 +116,20 @@ def journey(tmp_path_factory):
 
 
 def test_the_walk(journey):
-    text, speech = "text_hashing", "speech_mfcc"
+    text, speech, faces = "text_hashing", "speech_mfcc", "faces_hog"
 
     computed, output = journey.computed()
-    assert {view.rsplit("_", 1)[0]: count for view, count in computed.items()} == {text: 4, speech: 3}
+    assert {view.rsplit("_", 1)[0]: count for view, count in computed.items()} == {
+        text: 4,
+        speech: 3,
+        faces: 3,  # a sound shows nobody, which is stored
+    }
     assert "Undecodable" in output
-    (fault,) = json.loads(journey.command("faults", "--json"))
-    assert fault["utterance_id"] == "calls/cid"
+    found = json.loads(journey.command("faults", "--json"))
+    assert sorted((fault["utterance_id"], fault["view"].split("_")[0]) for fault in found) == [
+        ("calls/cid", "faces"),
+        ("calls/cid", "speech"),
+    ]
     journey.command("register")
     journey.serves("ann", "so very happy")
 
@@ -164,5 +171,9 @@ def test_the_walk(journey):
     write_tone(journey.folder / "cid.wav", 400)
     journey.ingest()
     computed, _ = journey.computed()
-    assert {view.rsplit("_", 1)[0]: count for view, count in computed.items()} == {text: 0, speech: 1}
+    assert {view.rsplit("_", 1)[0]: count for view, count in computed.items()} == {
+        text: 0,
+        speech: 1,
+        faces: 1,
+    }
     assert json.loads(journey.command("faults", "--json")) == []
