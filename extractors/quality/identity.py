@@ -98,8 +98,10 @@ def find_identity(candidates: Candidates, same_person: float) -> Identity | None
     nobody = np.zeros(len(cosines), bool)
     while free.any():
         seed_at, support = _seed(cosines, starts, free, same_person)
-        if len(people) > 1 and support <= sorted(person.supporting for person in people)[-2]:
-            break  # whoever is left changes neither who it is nor by how much
+        ranked = sorted((person.supporting for person in people), reverse=True)
+        # Whoever is left then changes neither who it is nor by how much. One of as many clips may be of more frames.
+        if len(ranked) > 1 and support < ranked[0] and support <= ranked[1]:
+            break
         people.append(_grow(candidates, candidates.embeddings[seed_at], free, same_person, nobody))
         free &= ~_of(people[-1], candidates, same_person)
         free[seed_at] = False

@@ -112,6 +112,19 @@ def test_of_as_many_clips_the_more_frames_decide() -> None:
     assert (found.used.tolist(), found.margin) == ([1, 2], 0.0)
 
 
+@pytest.mark.parametrize("place", range(6))
+def test_of_as_many_clips_the_more_frames_decide_among_many_people(place: int) -> None:
+    # A crowd, each seen once, and the speaker in three frames, wherever they stand among the candidates.
+    crowd = [(0, frame, face(1 + frame, own=frame)) for frame in range(6)]
+    own = [(0, frame, face(SPEAKER, own=10 + frame)) for frame in range(place, place + 3)]
+    faces = sorted(crowd + own, key=lambda each: each[1])
+    share = [0.1 if np.argmax(vector) == SPEAKER else 0.3 for _, _, vector in faces]
+    found = find_identity(candidates(faces, share=share), SAME)
+    assert found is not None
+    assert [int(np.argmax(faces[at][2])) for at in found.used] == [SPEAKER] * 3
+    assert (found.supporting, found.margin) == (1, 0.0)
+
+
 def test_a_kept_face_decides_who_it_is() -> None:
     faces = scene()
     friends = [at for at, (_, _, vector) in enumerate(faces) if np.argmax(vector) == FRIEND]
