@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Beyond these more pairs tell nothing new: 1,000 texts make a million pairs.
 _MOST_FACES, _MOST_SPEAKERS, _MOST_TEXTS = 4000, 300, 1000
 _OTHERS = 20  # texts that one transcript's spelling is compared with
+_TOLD = 3  # pairs of names that a note tells
 _SEED = 0
 
 
@@ -30,7 +31,8 @@ def face_pairs(store: Store, view: str, same_person: float) -> Pairs:
 
     Own: a speaker's faces in one clip to the mean of their faces in the other clips. Strangers': to every other
     speaker's reference. Speakers are found as for the references, so left out are those who can't be told from somebody
-    else in the picture, and pairs of speakers of one name, who may be one person.
+    else in the picture, and pairs of speakers who may be one person: those of one name, and those whose references are
+    as like as the middle one of the own pairs (a man under two names, a star in the only clip of an extra).
 
     Args:
         store: the store.
@@ -40,14 +42,26 @@ def face_pairs(store: Store, view: str, same_person: float) -> Pairs:
     faces = store.recipe(view)
     found = list(_identified(store, faces, same_person))
     sure = [(sample, person) for sample, person in found if person.margin > 0]
-    note = f"{len(found) - len(sure)} of {len(found)} speakers can't be told from others in the picture"
-    genuine = [cosine for sample, person in sure for cosine in _own(sample, person)]
-    empty = np.empty(0)
-    return Pairs(
-        np.concatenate(genuine) if genuine else empty,
-        _strangers(store, sure) if sure else empty,
-        note if len(sure) < len(found) else "",
-    )
+    own = [cosine for sample, person in sure for cosine in _own(sample, person)]
+    genuine = np.concatenate(own) if own else np.empty(0)
+    strangers, alike = np.empty(0), list[str]()
+    if sure:
+        strangers, alike = _strangers(store, sure, float(np.median(genuine)) if len(genuine) else np.inf)
+    notes = []
+    if len(sure) < len(found):
+        notes.append(
+            f"{len(found) - len(sure)} of {len(found)} speakers can't be told from others in the picture"
+        )
+    if sure and not len(genuine):
+        notes.append(
+            "no speaker is seen in two clips"
+            if len(sure) == len(found)
+            else "none of the others is seen in two"
+        )
+    if alike:
+        more = f" and {len(alike) - _TOLD} pairs more" if len(alike) > _TOLD else ""
+        notes.append(f"left out as one person under two names: {', '.join(alike[:_TOLD])}{more}")
+    return Pairs(genuine, strangers, "; ".join(notes))
 
 
 def _identified(store: Store, faces: Recipe, same_person: float) -> Iterator[tuple[Sample, Identity]]:
@@ -67,8 +81,10 @@ def _own(sample: Sample, person: Identity) -> Iterator[Numbers]:
         yield vectors[clip == one] @ (mean / np.linalg.norm(mean))
 
 
-def _strangers(store: Store, sure: list[tuple[Sample, Identity]]) -> Numbers:
-    """Cosines of speakers' faces to the references of speakers of other names."""
+def _strangers(
+    store: Store, sure: list[tuple[Sample, Identity]], alike_at: float
+) -> tuple[Numbers, list[str]]:
+    """Cosines of speakers' faces to the references of others, and who was left out as one person, in words."""
     rng = np.random.default_rng(_SEED)
     if len(sure) > _MOST_SPEAKERS:
         sure = [sure[at] for at in np.sort(rng.choice(len(sure), _MOST_SPEAKERS, replace=False))]
@@ -81,9 +97,14 @@ def _strangers(store: Store, sure: list[tuple[Sample, Identity]]) -> Numbers:
     if len(faces) > _MOST_FACES:
         chosen = np.sort(rng.choice(len(faces), _MOST_FACES, replace=False))
         faces, of = faces[chosen], of[chosen]
-    cosine = faces @ np.stack([person.reference for _, person in sure]).T
-    strangers: Numbers = cosine[names[of][:, None] != names]
-    return strangers
+    references = np.stack([person.reference for _, person in sure])
+    named_so = names[:, None] == names
+    look_so = ~named_so & (references @ references.T >= alike_at)
+    pairs = [
+        f"{sure[one][0].speaker} and {sure[other][0].speaker}" for one, other in np.argwhere(np.triu(look_so))
+    ]
+    strangers: Numbers = (faces @ references.T)[~(named_so | look_so)[of]]
+    return strangers, pairs
 
 
 def text_pairs(store: Store, transcript_view: str, text_view: str, encoder: Extractor) -> Pairs:

@@ -63,6 +63,28 @@ def test_speakers_of_one_name_are_no_strangers(tmp_path: Path) -> None:
     assert pairs.impostor.max() < 0.5
 
 
+def test_one_man_under_two_names_is_no_stranger_to_himself(tmp_path: Path) -> None:
+    clips: dict[str, tuple[str | None, str]] = {
+        "c/a0": ("ann", "A0.9@0.5"),
+        "c/a1": ("ann", "A0.9@0.5"),
+        "c/b0": ("bob", "B0.9@0.5"),
+        "c/b1": ("bob", "B0.9@0.5"),
+        "c/x0": ("extra", "A0.98@0.5"),
+    }
+    store = planted_store(tmp_path, clips)
+    pairs = face_pairs(store, view(store), SAME)
+    assert len(pairs.impostor) == 2 + 2 + 2 + 1, "Ann and Bob, Bob against the extra, the extra against Bob"
+    assert pairs.impostor.max() < 0.3
+    assert pairs.note == "left out as one person under two names: ann and extra"
+
+
+def test_without_a_second_clip_of_anybody_it_is_said(tmp_path: Path) -> None:
+    store = planted_store(tmp_path, {"c/0": ("ann", "A@0.5"), "c/1": ("bob", "B@0.5")})
+    pairs = face_pairs(store, view(store), SAME)
+    assert (len(pairs.genuine), len(pairs.impostor)) == (0, 2)
+    assert pairs.note == "no speaker is seen in two clips"
+
+
 TEXTS = ["the dog barks", "a cat sleeps", "rain falls tonight"]
 
 
