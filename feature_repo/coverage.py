@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 # present: the live row has the wanted content; nothing: so it has, and it says that there is nothing to embed;
 # stale: the live row is of an older content; faulted: the wanted content failed; missing: not computed yet;
-# inapplicable: the recipe asks nothing of this utterance (no such medium, another language).
+# inapplicable: the recipe asks nothing of this utterance (no such medium, another language, no search called for).
 STATES = ("present", "nothing", "stale", "faulted", "missing", "inapplicable")
+
+# Modalities that a derivation computes for the utterances that need it: what it did not ask for is not missing.
+ON_DEMAND = ("offsets",)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def utterance_states(store: Store, view: str, manifest: pl.DataFrame) -> pl.Data
         .then(pl.lit("faulted"))
         .when(pl.col("live_key").is_not_null())
         .then(pl.lit("stale"))
-        .otherwise(pl.lit("missing"))
+        .otherwise(pl.lit("inapplicable" if table.recipe.modality in ON_DEMAND else "missing"))
     )
     return joined.with_columns(state=state).select(
         "utterance_id", "corpus", "content_key", "note", "part", "row", "state"

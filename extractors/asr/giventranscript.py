@@ -101,8 +101,8 @@ class GivenTranscript(Extractor):
             return Fault(
                 "extract",
                 "NoTranscript",
-                f"{utterance_id}: {self.settings.file} has no transcript of it; "
-                f"it has {len(self._given)}: {_some(list(self._given))}",
+                f"{utterance_id}: not among the {len(self._given)} transcripts of {self.settings.file}"
+                + "".join(f", such as {known!r}" for known in list(self._given)[:1]),
             )
         if not text.strip():
             return {"transcript": Features(None, EMPTY_TRANSCRIPT)}

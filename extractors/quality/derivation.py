@@ -274,7 +274,13 @@ def _derive_faces(
             f"{error}; what has moved can be named with --faces KEY=VALUE",
         )
     else:
-        run.fill(search, unmatched(store, faces, matches.recipes()["match"], threshold))
+        if search.pointless:
+            near = None
+            run.skip(
+                ("offsets", "offsetmatch"), "every frame is taken for one face, there is nobody to look for"
+            )
+        else:
+            run.fill(search, unmatched(store, faces, matches.recipes()["match"], threshold))
     if near is not None:
         run.fill(MatchDerivation(near, reference, "offsetmatch", told))
     run.fill(SpeakerFaceDerivation(faces, reference, near, threshold, told))

@@ -37,6 +37,11 @@ class OffsetSearch:
     ) -> None:
         self._extractor, self._device, self._on_load = extractor, device, on_load
 
+    @property
+    def pointless(self) -> bool:
+        """Whether every frame is one face: then the frames around can show nobody else."""
+        return getattr(self._extractor.settings, "detector", None) == "whole"
+
     def recipes(self) -> Mapping[str, Recipe]:
         """Slot to recipe.
 

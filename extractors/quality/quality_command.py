@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,13 +145,16 @@ def quality(
     if figures is not None:
         from extractors.quality.figures import write_figures  # draws with matplotlib
 
-        for path in write_figures(figures, measures, judged, config):
-            _tell(f"wrote [bold]{escape(str(path))}[/bold]")
+        _tell_written("figures", figures, write_figures(figures, measures, judged, config))
     if sheets is not None:
         from extractors.quality.contact_sheet import write_contact_sheets  # decodes frames, draws with Pillow
 
-        for path in write_contact_sheets(store, sheets, measures, judged, config):
-            _tell(f"wrote [bold]{escape(str(path))}[/bold]")
+        _tell_written("contact sheets", sheets, write_contact_sheets(store, sheets, measures, judged, config))
+
+
+def _tell_written(what: str, folder: Path, paths: Sequence[Path]) -> None:
+    names = ", ".join(escape(name) for name in sorted({path.stem for path in paths}))
+    _tell(f"wrote {what} into [bold]{escape(str(folder))}[/bold]: {names or 'none was called for'}")
 
 
 def _import(store: Store, path: Path, name: str | None) -> None:

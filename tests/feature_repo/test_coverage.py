@@ -112,3 +112,15 @@ def test_a_speaker_of_whom_only_some_rows_are_looked_at_is_judged_by_all(tmp_pat
     derive(store)
     one = store.manifest().filter(pl.col("utterance_id") == "c/1")
     assert utterance_states(store, REFERENCE.view, one)["state"].to_list() == ["present"]
+
+
+def test_what_no_search_was_called_for_is_not_missing(store):
+    around = Recipe("offsets", "letters", 1, "text", "pooled", 2, languages=("en",))
+    fill(store, [around], letters, ids=["c/present", "c/nothing", "c/faulted"])
+    states = utterance_states(store, around.view, store.manifest())
+    assert dict(states.select("utterance_id", "state").iter_rows()) == {
+        "c/present": "present",
+        "c/nothing": "nothing",
+        "c/faulted": "faulted",
+        **dict.fromkeys(["c/stale", "c/missing", "c/german", "c/silent"], "inapplicable"),
+    }

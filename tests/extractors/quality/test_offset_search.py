@@ -64,3 +64,10 @@ def test_a_view_that_tells_no_settings(store: Store) -> None:
         around(other, recipe.view)
     made = around(other, recipe.view, {"size": "32", "min_score": "0.7"})
     assert around_recipe(recipe) in made.recipes().values()
+
+
+@pytest.mark.parametrize(("name", "detector", "pointless"), [("hog", "whole", True), ("hog", "yunet", False)])
+def test_where_every_frame_is_one_face_nobody_is_looked_for(
+    name: str, detector: str, pointless: bool
+) -> None:
+    assert OffsetSearch(create(name, {"detector": detector})).pointless == pointless
