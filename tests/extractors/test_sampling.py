@@ -1,5 +1,8 @@
 """Which frames are looked at, against times worked out by hand."""
 
+import csv
+from datetime import datetime
+
 import pytest
 
 from extractors.sampling import frame_times
@@ -39,3 +42,23 @@ def test_305_seconds():
 )
 def test_offsets_lie_around_each_frame_and_within_the_utterance(duration, times):
     assert frame_times(duration, "offsets") == pytest.approx(times)
+
+
+def test_the_406_spans_of_meld_that_are_too_short_give_their_middle(samples):
+    spans = []
+    for path in sorted((samples / "data" / "meld").glob("*_sent_emo.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            spans += [(row["StartTime"], row["EndTime"]) for row in csv.DictReader(file)]
+    assert len(spans) == 13_708
+    short = 0
+    for span in spans:
+        start, end = (datetime.strptime(time, "%H:%M:%S,%f") for time in span)
+        seconds = (end - start).total_seconds()
+        times = frame_times(seconds, "seconds")
+        if seconds < 0.5:
+            short += 1
+            assert times == pytest.approx([max(seconds, 0) / 2]), span
+        else:
+            assert times[0] == (0.5 if seconds > 0.5 else 0.25), span
+            assert seconds - 1 <= times[-1] < seconds
+    assert short == 406
