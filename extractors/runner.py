@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
@@ -264,11 +264,6 @@ def rate_key(extractor: Extractor, device: str) -> str:
     """Under which an extractor's throughput is remembered."""
     first = next(iter(extractor.recipes().values()))
     return f"{extractor.name}:{first.fingerprint[:16]}:{device}"
-
-
-def select_ids(manifest: pl.DataFrame, holds: Callable[[str], bool]) -> Collection[str]:
-    """Ids of the manifest's utterances that the predicate holds for."""
-    return [utterance_id for utterance_id in manifest["utterance_id"] if holds(utterance_id)]
 
 
 def _told(work: _Work, utterance_id: str, outcome: Outputs) -> Iterator[Yielded]:
