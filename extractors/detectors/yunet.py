@@ -14,6 +14,7 @@ from extractors.detectors.detector import Detection, Detector, Picture, within
 SIDE = 640
 NMS = 0.3  # OpenCV's own default: boxes that overlap more are one face
 CANDIDATES = 5000  # likewise
+_LEVEL = threading.Lock()
 
 
 class YuNet(Detector):
@@ -64,11 +65,13 @@ class YuNet(Detector):
 
 @contextmanager
 def _without_warnings(cv2: Any) -> Iterator[None]:
-    # OpenCV 5 warns on standard error of every network whose target it does not set.
+    # OpenCV 5 warns on standard error of every network whose target it does not set. The level is the process's own,
+    # and decoding threads make their networks at once.
     logging = cv2.utils.logging
-    level = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)
+    with _LEVEL:
+        level = logging.getLogLevel()
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)
+        try:
+            yield
+        finally:
+            logging.setLogLevel(level)

@@ -1,5 +1,6 @@
 """YuNet on real pictures, and against OpenCV called directly."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -80,6 +81,23 @@ def test_threads_find_the_same(detector, samples):
 def test_nothing_is_printed_when_it_is_made(samples, capfd):
     create_detector("yunet", str(samples / MODEL)).load("cpu")
     assert capfd.readouterr().err == ""
+
+
+def test_nothing_is_printed_when_threads_make_theirs_at_once(detector, capfd):
+    cv2 = pytest.importorskip("cv2")
+    level = cv2.utils.logging.getLogLevel()
+    gate = threading.Barrier(8)
+    picture = np.zeros((40, 40, 3), np.uint8)
+
+    def first_look(_: int) -> None:
+        gate.wait(timeout=30)
+        detector.detect(picture)
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:  # eight new threads, each with a network of its own
+            list(pool.map(first_look, range(8)))
+        assert cv2.utils.logging.getLogLevel() == level
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_box_beyond_the_picture_is_cut():
