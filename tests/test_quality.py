@@ -281,6 +281,18 @@ def test_the_command_prints_the_funnel_and_writes_figures_and_sheets(store, tmp_
     assert feature_files(store) == before
 
 
+def test_faces_that_another_threshold_chose_are_told(store) -> None:
+    told = "holds the speakers' faces from 0.468 on, not from 0.3"
+    lower = "face.MobileFaceNet.similarity=0.3"
+    assert told in command("quality", "--set", lower)
+    assert told not in command("quality", "--set", lower, "--checks", "alignment"), "nobody asked for faces"
+    assert "holds the speakers' faces" not in command("quality")
+    # What it warns of: who passes now may have no face in the view.
+    found = judge(read_measures(store), load_quality_config(store, overrides=[lower]).with_checks(["face"]))
+    passed = found.filter("passed")["utterance_id"].to_list()
+    assert store.pull(["face"], ids=passed).coverage["face"].nothing > 0
+
+
 def test_a_reviewer_can_overrule(store, tmp_path: Path) -> None:
     output = command("review", "--out", tmp_path, "--speaker", "meld/hal")
     assert "1 sheets" in output

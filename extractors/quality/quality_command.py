@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from feature_repo.measures import Measures
     from feature_repo.named_verdicts import NamedVerdict
+    from feature_repo.quality_config import QualityConfig
     from feature_repo.store import Store
 
 _SHOWN = 3  # unknown ids that are named
@@ -128,6 +129,8 @@ def quality(
         typer.echo(json.dumps(told_as_json(found, measures, config)))
     else:
         print_quality(found, measures, config)
+    if any("face" in one.checks for one in found):
+        _tell_other_faces(store, measures, config)
     if save is not None or export_to is not None:
         verdict = name_verdict(
             store, save or str(export_to.stem if export_to else ""), measures, judged, config
@@ -155,6 +158,19 @@ def quality(
 def _tell_written(what: str, folder: Path, paths: Sequence[Path]) -> None:
     names = ", ".join(escape(name) for name in sorted({path.stem for path in paths}))
     _tell(f"wrote {what} into [bold]{escape(str(folder))}[/bold]: {names or 'none was called for'}")
+
+
+def _tell_other_faces(store: Store, measures: Measures, config: QualityConfig) -> None:
+    """Tell when the speakers' faces that are stored were chosen by another threshold than the verdict's."""
+    view = measures.views.get("face")
+    chosen = None if view is None else store.recipe(view).settings.get("min_similarity")
+    asked = config.faces.get(measures.embedder or "")
+    if chosen is None or asked is None or chosen == asked.value:
+        return
+    _tell(
+        f"[yellow]{escape(str(view))} holds the speakers' faces from {chosen:g} on, not from {asked.value:g}: "
+        "[cyan]affectstore derive[/cyan], with the same --set, chooses them anew[/yellow]"
+    )
 
 
 def _import(store: Store, path: Path, name: str | None) -> None:
