@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from extractors.frame_extractor import FrameExtractor
 from extractors.media import MediaError, NoAudioTrack, NoVideoTrack, Undecodable, open_media, why
 from extractors.pictures import PictureTrack, Wish
 from extractors.protocol import Frame
@@ -114,7 +115,12 @@ def show(
 def wish_of(watcher: Watcher) -> Wish:
     """The watcher's frames, as its sampling says."""
     sampling = watcher.sampling
-    return Wish(lambda duration: frame_times(duration, sampling), watcher.look, stills=sampling == "seconds")
+    return Wish(
+        lambda duration: frame_times(duration, sampling),
+        watcher.look,
+        settle=watcher.settle if isinstance(watcher, FrameExtractor) else None,
+        stills=sampling == "seconds",
+    )
 
 
 @dataclass

@@ -1,17 +1,14 @@
 """Decoding ahead of the models: clips in order, side by side, as many as memory allows (DESIGN section 7)."""
 
-import dataclasses
 import os
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from extractors.clip import Clip, Watcher, decode_clip
+from extractors.held_bytes import held_bytes
 from extractors.sound import Sound
 from feature_repo.outcome import Fault
 
@@ -88,21 +85,6 @@ def clip_bytes(clip: Clip) -> int:
     """Bytes of a clip's sound and of what was seen of it."""
     sound = clip.sound.samples.nbytes if isinstance(clip.sound, Sound) else 0
     return sound + sum(map(held_bytes, clip.seen))
-
-
-def held_bytes(value: Any) -> int:
-    """Bytes of the arrays and texts within a value: an array, dataclass, mapping, or sequence of such."""
-    if isinstance(value, np.ndarray):
-        return int(value.nbytes)
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(map(held_bytes, value.values()))
-    if isinstance(value, Sequence):
-        return sum(map(held_bytes, value))
-    if dataclasses.is_dataclass(value):
-        return sum(held_bytes(getattr(value, item.name)) for item in dataclasses.fields(value))
-    return 0
 
 
 def _decode(request: ClipRequest, threads: int, stop: threading.Event) -> Clip:

@@ -1,5 +1,6 @@
 """What extractors of faces share: detection while the clip is decoded, and crops of many clips in one batch."""
 
+import threading
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,11 +69,19 @@ class FaceModelSettings(FaceSettings, ModelSettings):
 
 @dataclass(frozen=True)
 class SeenFace:
-    """What is kept of a face: its box (x, y, width, height in pixels), score, and crop ``[size, size, 3]``, RGB."""
+    """What is kept of a face.
+
+    Attributes:
+        box: x, y, width, height in pixels.
+        score: the detector's.
+        crop: uint8 ``[size, size, 3]``, RGB; None once there is a vector.
+        vector: L2-normalised ``[width]``, of a face in a clip so long that its crops were settled.
+    """
 
     box: tuple[float, float, float, float]
     score: float
-    crop: Picture
+    crop: Picture | None
+    vector: Vectors | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,7 @@ class FaceExtractor(FrameExtractor):
         self._detector = create_detector(settings.detector, settings.detector_model, settings.min_score)
         self._whole = create_detector("whole")
         self._recipe: Recipe | None = None
+        self._encoding = threading.Lock()  # a long clip is settled while the batches of others are computed
 
     @property
     def sampling(self) -> Sampling:
@@ -191,11 +201,20 @@ class FaceExtractor(FrameExtractor):
         )
         return SeenFrame(frame.time_s, width, height, whole, faces)
 
+    def settle(self, seen: Sequence[SeenFrame]) -> list[SeenFrame]:
+        """The frames with vectors in place of their crops: an hour's crops would take gigabytes."""
+        vectors = iter(self._vectors([face for frame in seen for face in frame.faces]))
+        return [
+            replace(
+                frame, faces=tuple(replace(face, crop=None, vector=next(vectors)) for face in frame.faces)
+            )
+            for frame in seen
+        ]
+
     def extract(self, batch: Sequence[Item]) -> list[Outputs]:
         """The faces of each utterance, or a nothing; the crops of all of them share the encoder's batches."""
         (output,) = self.recipes()
-        crops = [face.crop for item in batch for frame in item.seen for face in frame.faces]
-        vectors = self._vectors(crops)
+        vectors = self._vectors([face for item in batch for frame in item.seen for face in frame.faces])
         outcomes: list[Outputs] = []
         begin = 0
         for item in batch:
@@ -204,19 +223,22 @@ class FaceExtractor(FrameExtractor):
             begin += count
         return outcomes
 
-    def _vectors(self, crops: Sequence[Picture]) -> Vectors:
-        """L2-normalised ``[n, width]``; a vector of zero norm stays zero."""
+    def _vectors(self, faces: Sequence[SeenFace]) -> Vectors:
+        """L2-normalised ``[n, width]``, those of settled faces as they are; a vector of zero norm stays zero."""
+        (recipe,) = self.recipes().values()
+        vectors = np.empty((len(faces), recipe.width), np.float32)
+        crops = [(place, face.crop) for place, face in enumerate(faces) if face.crop is not None]
+        for place, face in enumerate(faces):
+            if face.vector is not None:
+                vectors[place] = face.vector
         size = self.settings.batch_size
-        parts = [
-            np.asarray(self.embed(np.stack(crops[begin : begin + size])), np.float32)
-            for begin in range(0, len(crops), size)
-        ]
-        if not parts:
-            return np.empty((0, 0), np.float32)
-        vectors = np.concatenate(parts)
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        normalised: Vectors = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms != 0)
-        return normalised
+        for begin in range(0, len(crops), size):
+            places, pictures = zip(*crops[begin : begin + size], strict=True)
+            with self._encoding:
+                found = np.asarray(self.embed(np.stack(pictures)), np.float32)
+            norms = np.linalg.norm(found, axis=1, keepdims=True)
+            vectors[list(places)] = np.divide(found, norms, out=np.zeros_like(found), where=norms != 0)
+        return vectors
 
 
 def _features(seen: Sequence[SeenFrame], vectors: Vectors) -> Features:

@@ -29,3 +29,13 @@ class FrameExtractor(Extractor):
         Args:
             frames: some consecutive sampled frames of one clip.
         """
+
+    def settle(self, seen: Sequence[Any]) -> list[Any]:
+        """What :meth:`look` kept, in a smaller form: asked for where a long clip's entries take much memory.
+
+        Called from several decoding threads. By default the entries themselves.
+
+        Args:
+            seen: consecutive entries of one clip, none of them settled before.
+        """
+        return list(seen)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from extractors.held_bytes import held_bytes
 from extractors.media import (
     EXACT_FORMATS,
     LONGEST_S,
@@ -21,6 +22,8 @@ from feature_repo.outcome import Fact, Fault
 
 CHUNK_FRAMES = 8  # frames handed over at once: enough for a detector's batch
 CHUNK_BYTES = 64 << 20  # or this much, which 8K pictures reach earlier
+# What was seen of one clip is settled whenever so much has come together: some 440 crops of 160 x 160 pixels.
+SETTLE_BYTES = 32 << 20
 STAMP_S = 1e-3  # Matroska rounds time stamps to a millisecond, and a stored time is a float32
 NEAR_S = 0.5  # half of the sampling's step: a time so near to the first or last picture has that one
 # Transport and program streams have no index: a seek ends at some packet, not at a keyframe.
@@ -36,16 +39,20 @@ class Wish:
     Attributes:
         times: seconds that the clip lasts to the times wanted, ascending, in seconds from its start.
         look: called with some consecutive frames; gives one entry a frame.
+        settle: brings entries into a smaller form once they take ``SETTLE_BYTES``; None leaves them.
         stills: whether a still image is wanted.
         seen: the entries so far, or why there are none.
     """
 
     times: Callable[[float], Sequence[float]]
     look: Callable[[Sequence[Frame]], Sequence[Any]]
+    settle: Callable[[Sequence[Any]], Sequence[Any]] | None = None
     stills: bool = True
     seen: list[Any] | Fault = field(default_factory=list)
     _pending: list[Frame] = field(default_factory=list)
     _handed: list[float] = field(default_factory=list)
+    _settled: int = 0  # entries
+    _unsettled_bytes: int = 0
 
     def add(self, frame: Frame, facts: dict[str, Fact]) -> None:
         """Take a frame, and hand over those that wait once they are enough."""
@@ -65,11 +72,14 @@ class Wish:
             entries = list(self.look(frames))
             if len(entries) != len(frames):
                 raise RuntimeError(f"{len(entries)} entries came back for {len(frames)} frames")
+            self.seen += entries
+            self._handed += [frame.time_s for frame in frames]
+            self._unsettled_bytes += held_bytes(entries)
+            if self.settle is not None and self._unsettled_bytes >= SETTLE_BYTES:
+                self.seen[self._settled :] = self.settle(self.seen[self._settled :])
+                self._settled, self._unsettled_bytes = len(self.seen), 0
         except Exception as error:
             self.seen = Fault.from_exception("extract", error, **facts)
-            return
-        self.seen += entries
-        self._handed += [frame.time_s for frame in frames]
 
     def keep(self, times: Sequence[float]) -> None:
         """Forget what was seen at other times."""

@@ -14,8 +14,9 @@ import polars as pl
 
 from extractors.batching import by_cost
 from extractors.clip import Clip
-from extractors.decoding import ClipRequest, decode_ahead, held_bytes
+from extractors.decoding import ClipRequest, decode_ahead
 from extractors.frame_extractor import FrameExtractor
+from extractors.held_bytes import held_bytes
 from extractors.loading import load
 from extractors.protocol import SAMPLE_RATE, Extractor, Item, Outputs
 from extractors.settings import ModelSettings, settings_as_texts

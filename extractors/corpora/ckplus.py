@@ -38,14 +38,16 @@ class CkPlusOptions:
 
 @register_reader(
     "ckplus",
-    layout="Emotion and cohn-kanade-images with S005/001/S005_001_00000011*, or CK+48/{anger,...}/*.png",
+    layout="Emotion and cohn-kanade-images with S005/001/S005_001_00000011* (faces: extract with --set stills=detect), "
+    "or CK+48/{anger,...}/*.png",
     licence="signed agreement, research use; CK+48 is a third party's repack",
     options=CkPlusOptions,
 )
 def read_ckplus(folder: Path, corpus: str, options: CkPlusOptions) -> pl.DataFrame:
     """One row per chosen frame: 327 sequences have a label, the other 266 have none and are left out.
 
-    Subjects are the speakers, a sequence is the dialogue of its frames.
+    Subjects are the speakers, a sequence is the dialogue of its frames. The published pictures show more than the face:
+    extract faces with ``--set stills=detect``; CK+48 is faces alone.
 
     Raises:
         BadInputError: neither layout, a name or label that CK+ does not have, a sequence with fewer frames than are

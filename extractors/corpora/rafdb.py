@@ -24,7 +24,9 @@ class RafDbOptions:
     """What the RAF-DB reader can be told."""
 
     images: Literal["aligned", "original"] = option(
-        "aligned", "aligned: the release's faces of 100 x 100 pixels; original: the pictures as found"
+        "aligned",
+        "aligned: the release's faces of 100 x 100 pixels; original: the pictures as found, whose faces "
+        "are to be extracted with --set stills=detect",
     )
 
 

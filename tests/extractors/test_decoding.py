@@ -1,6 +1,5 @@
 """Decoding ahead: in order, bounded, and ended when nobody wants more."""
 
-import dataclasses
 import threading
 import time
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from extractors.clip import Clip
-from extractors.decoding import ClipRequest, clip_bytes, decode_ahead, held_bytes
+from extractors.decoding import ClipRequest, clip_bytes, decode_ahead
 from extractors.sound import Sound
 
 
@@ -84,12 +83,6 @@ def test_an_error_of_a_decode_is_that_clips_fault(monkeypatch):
     )
 
 
-def test_bytes_that_are_held():
-    @dataclasses.dataclass
-    class Seen:
-        crop: np.ndarray
-        name: str
-
-    seen = (Seen(np.zeros((4, 5), np.float32), "abc"), {"a": [np.zeros(7, np.uint8)]}, None, 3)
-    assert held_bytes(seen) == 80 + 3 + 7
-    assert clip_bytes(Clip(Sound(np.zeros(10, np.float32)), [seen], {})) == 40 + 90
+def test_bytes_of_a_clip_are_those_of_its_sound_and_of_what_was_seen():
+    clip = Clip(Sound(np.zeros(10, np.float32)), [(np.zeros(7, np.uint8),)], {})
+    assert clip_bytes(clip) == 40 + 7

@@ -155,3 +155,42 @@ def test_cost_grows_with_faces(made):
         for each in (made(), made(face), made(face, face))
     ]
     assert costs[0] < costs[1] < costs[2]
+
+
+def test_settled_faces_give_the_same_row_and_keep_no_crop(made):
+    face = Detection((10.0, 20.0, 40.0, 50.0), 0.9)
+    extractor = made(face)
+    frames = [Frame(place + 0.5, noise(place)) for place in range(5)]
+    seen = extractor.look(frames)
+    settled = extractor.settle(seen[:3])
+    assert all(face.crop is None for frame in settled for face in frame.faces)
+    (plain, partly) = extractor.extract(
+        [Item("c/0", seen=tuple(seen)), Item("c/1", seen=(*settled, *seen[3:]))]
+    )
+    for outcome in (plain, partly):
+        assert set(outcome) == {"faces_steps"}
+    np.testing.assert_array_equal(plain["faces_steps"].value, partly["faces_steps"].value)
+    assert plain["faces_steps"].columns == partly["faces_steps"].columns
+
+
+def test_an_hour_of_crops_never_comes_together(made, tmp_path, monkeypatch):
+    """Crops are settled each time they reach the limit, in order, and what is left of them is small."""
+    from extractors import pictures
+    from extractors.clip import decode_clip
+    from extractors.held_bytes import held_bytes
+    from tests.extractors.numbered_video import write_video
+
+    extractor = made(Detection((10.0, 20.0, 40.0, 50.0), 0.9))
+    crop = held_bytes(extractor.look([Frame(0.5, noise())]))
+    monkeypatch.setattr(pictures, "SETTLE_BYTES", 10 * crop)
+    most = []
+    settle = extractor.settle
+    monkeypatch.setattr(extractor, "settle", lambda seen: most.append(len(seen)) or settle(seen))
+    path = write_video(tmp_path / "long.mp4", 200, 5)
+    (seen,) = decode_clip(path, sound=False, watchers=[extractor]).seen
+    assert [frame.time_s for frame in seen] == [place + 0.5 for place in range(40)]
+    assert len(most) >= 2
+    assert max(most) < 10 + pictures.CHUNK_FRAMES + 1
+    crops = [face.crop is not None for frame in seen for face in frame.faces]
+    assert crops == sorted(crops), "the settled ones come first"
+    assert sum(crops) < 10

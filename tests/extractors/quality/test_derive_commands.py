@@ -150,6 +150,7 @@ def test_calibrate_reads_a_threshold_that_derive_then_uses(
     assert "no similarity threshold is known for the face embedder 'NewNet'" in output
     output = run("calibrate")
     assert "equal error rate 0.00%" in output
+    assert "so few pairs say little" in output, "three clips of one man, two of others"
     assert "--write puts" in output
     assert not store.files.exists("quality.toml")
     output = run("calibrate", "face", "--write")
