@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Where the distributions overlap. An utterance is judged by its best face, of nine looks a second with the offset
 # search, so a stranger must be rarer among faces than among texts, each of which is compared once.
 FACE_FAR, TEXT_FAR = 0.001, 0.01
-FEW_PAIRS = 50  # on either side; a rate of 1 % of fewer than a hundred impostors is a guess in any case
+FEW_PAIRS = 50  # on either side: below, one odd pair moves the threshold (assumed)
 # Cosine at which calibration begins to tell people apart; a second pass uses what the first found.
 START = 0.4
 
