@@ -60,7 +60,7 @@ def test_every_stored_measure_stands_beside_its_utterance(planted):
     assert rows["c/off"]["offsetmatch_similarity"] == pytest.approx(0.6)
     states = ("level", "transcript", "match", "offsetmatch", "alignment")
     assert [rows["c/good"][f"{slot}_state"] for slot in states] == ["present"] * 3 + [
-        "missing",
+        "inapplicable",  # nobody had to look around
         "present",
     ]
     assert (rows["c/unheard"]["transcript_state"], rows["c/unheard"]["transcript_note"]) == (
