@@ -166,7 +166,7 @@ def _channel(store: Store) -> int | None:
 
 def _tell(agree: bool, right: str, wrong: str) -> None:
     if agree:
-        console.print(right, highlight=False)
+        console.print(right, highlight=False, soft_wrap=True)
     else:
         err.print(wrong, style="red", highlight=False)
 
