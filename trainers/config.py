@@ -108,6 +108,36 @@ class AdapterConfig(TrainingConfig):
         _range("dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1")
 
 
+_KAN = "papers/002 plans a KAN adapter without its settings; {}"
+
+
+@dataclass(frozen=True)
+class KANConfig(AdapterConfig):
+    """Settings of the KAN adapter (papers/002 plans it); what is not here is the MLP adapter's.
+
+    Attributes:
+        grid: intervals of the splines' grid.
+        order: degree of the splines.
+        span: the grid reaches from ``-span`` to ``span``, in deviations of the scaled input.
+    """
+
+    hidden: tuple[int, ...] = field(
+        default=(256, 128), metadata=_assumed(_KAN.format("the MLP adapter's widths"))
+    )
+    dropout: float = field(default=0.3, metadata=_assumed(_KAN.format("the MLP adapter's")))
+    grid: int = field(default=5, metadata=_assumed(_KAN.format("Liu et al. 2024 begin with 5")))
+    order: int = field(default=3, metadata=_assumed(_KAN.format("Liu et al. 2024 take cubic splines")))
+    span: float = field(
+        default=3.0, metadata=_assumed(_KAN.format("scaled inputs mostly lie within three deviations"))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _range("grid", self.grid, self.grid >= 1, "1 or more")
+        _range("order", self.order, self.order >= 1, "1 or more")
+        _range("span", self.span, self.span > 0, "above 0")
+
+
 def _range(name: str, value: object, holds: bool, allowed: str) -> None:
     if not holds:
         raise BadInputError(f"config key {name!r} is {value!r}; allowed: {allowed}")

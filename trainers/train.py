@@ -15,10 +15,10 @@ import torch
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.selection import Selection
+from trainers.adapters import adapter_name, adapter_shape, build_adapter
 from trainers.config import AdapterConfig, described, values
 from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores, score
-from trainers.mlp_adapter import MLPAdapter
 from trainers.protocols import Plan, Split, plan_splits
 from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
 from trainers.training_loop import Epoch, fit, forward, seeded
@@ -26,8 +26,6 @@ from trainers.training_loop import Epoch, fit, forward, seeded
 if TYPE_CHECKING:
     from feature_repo.store import Store
     from feature_repo.training_set import TrainingSet
-
-TRAINER = "mlp"
 
 
 @dataclass(frozen=True)
@@ -92,12 +90,12 @@ def train(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
-    """Train the MLP adapter on pooled views, one run per seed and fold.
+    """Train an adapter on pooled views, one run per seed and fold.
 
     Args:
         store: the store.
         slots: slots or views; their vectors are put side by side in this order.
-        config: the adapter's settings.
+        config: the adapter's settings, whose type says which adapter.
         protocol: ``official`` or ``speaker-folds``.
         folds: number of folds for ``speaker-folds``.
         only_folds: train only these folds; all by default.
@@ -121,7 +119,7 @@ def train(
         slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile, verdict=verdict
     )
     for slot in training_set.steps:
-        raise BadInputError(f"slot {slot!r} is a sequence; the MLP adapter takes pooled views")
+        raise BadInputError(f"slot {slot!r} is a sequence; an adapter takes pooled views")
     plan = plan_splits(
         protocol,
         training_set.manifest,
@@ -178,6 +176,8 @@ class _Job:
         self.inputs = torch.from_numpy(features).to(self.device)
         self.targets = torch.from_numpy(self.training_set.labels).to(self.device)
         self.snapshot = self.training_set.snapshot()
+        self.trainer = adapter_name(self.config)
+        self.shape = adapter_shape(self.config)
 
     def identity(self, split: Split, seed: int) -> dict[str, Any]:
         """Everything that decides the run's numbers."""
@@ -185,7 +185,7 @@ class _Job:
         return {
             # Without one nothing is said, so that the keys of earlier runs stand.
             **({"verdict": verdict.identity()} if verdict else {}),
-            "trainer": TRAINER,
+            "trainer": self.trainer,
             "settings": values(self.config),
             "protocol": self.plan.protocol,
             "folds": len(self.plan.splits),
@@ -203,7 +203,9 @@ class _Job:
         data = self.training_set
         index = {part: torch.from_numpy(rows).to(self.device) for part, rows in split.parts().items()}
         with seeded(seed):
-            model = build_adapter(sum(self.widths), len(data.classes), self.config).to(self.device)
+            model = build_adapter(
+                self.trainer, sum(self.widths), len(data.classes), self.shape, self.config.dropout
+            ).to(self.device)
             if self.config.scaling != "none":
                 each = self.widths if self.config.scaling == "view" else [1] * sum(self.widths)
                 model.scale_by(self.inputs[index["train"]], each)
@@ -237,7 +239,7 @@ class _Job:
             "fingerprints": dict(data.fingerprints),
             "upstream": self.upstream,
             "width": sum(self.widths),
-            "hidden": list(self.config.hidden),
+            **self.shape,
             "corpora": sorted(data.manifest["corpus"].unique()),
             "classes": list(data.classes),
             "rows": {part: len(rows) for part, rows in split.parts().items()},
@@ -258,7 +260,7 @@ class _Job:
             self.store.files,
             record,
             config={
-                "trainer": TRAINER,
+                "trainer": self.trainer,
                 "code_version": CODE_VERSION,
                 "data": {name: record[name] for name in _DATA if name in record},
                 "settings": described(self.config),
@@ -271,11 +273,6 @@ class _Job:
 
 
 _DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot", "verdict")
-
-
-def build_adapter(width: int, classes: int, config: AdapterConfig) -> MLPAdapter:
-    """The adapter that the settings describe, with fresh weights."""
-    return MLPAdapter(width, classes, hidden=config.hidden, dropout=config.dropout)
 
 
 def _chosen(plan: Plan, only: Sequence[int]) -> Sequence[Split]:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.config import AdapterConfig, TrainingConfig, described, resolve, values
+from trainers.config import AdapterConfig, KANConfig, TrainingConfig, described, resolve, values
 
 # papers/000 III-B2, copied by hand.
 PAPER = {
@@ -93,3 +93,17 @@ def test_an_unknown_key_is_named_with_those_that_exist() -> None:
 def test_a_bad_value_names_its_key(override: str) -> None:
     with pytest.raises(BadInputError, match=override.split("=")[0].split(".")[0]):
         resolve(AdapterConfig, [override])
+
+
+@pytest.mark.parametrize("override", ["grid=0", "order=0", "span=0", "dropout=1"])
+def test_a_bad_value_of_the_kan_adapter_names_its_key(override: str) -> None:
+    with pytest.raises(BadInputError, match=override.split("=")[0]):
+        resolve(KANConfig, [override])
+
+
+def test_the_kan_adapters_own_settings_are_no_papers() -> None:
+    told = described(resolve(KANConfig))
+    for name in ("hidden", "dropout", "grid", "order", "span"):
+        assert told[name]["assumed"] is True
+        assert "papers/002" in told[name]["why"]
+    assert told["lr"] == {"value": 0.001, "source": "papers/000 III-B2"}
