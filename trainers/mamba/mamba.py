@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from feature_repo.errors import BadInputError
-from trainers.mamba.scan import behind_lengths, selective_scan_plain
+from trainers.mamba.backend import selective_scan
+from trainers.mamba.scan import behind_lengths
 
 
 class Mamba(nn.Module):
@@ -86,7 +87,7 @@ class Mamba(nn.Module):
         u, z = self.in_proj(x).chunk(2, dim=-1)
         u = F.silu(self.conv1d(u.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
         dt, B, C = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
-        y = selective_scan_plain(
+        y = selective_scan(
             u,
             F.linear(dt, self.dt_proj.weight),
             -torch.exp(self.A_log),

@@ -42,10 +42,8 @@ def selective_scan_plain(
         ``[b, n, d]``.
     """
     if lengths is not None:
-        # Before the products, so that not even a NaN behind a row's end reaches a gradient.
-        behind = behind_lengths(lengths, u.shape[1])
-        u, delta, B, C = (part.masked_fill(behind, 0.0) for part in (u, delta, B, C))
-        z = None if z is None else z.masked_fill(behind, 0.0)
+        u, delta, B, C = blanked(lengths, u, delta, B, C)
+        z = None if z is None else blanked(lengths, z)[0]
     delta = F.softplus(delta if delta_bias is None else delta + delta_bias)
     entering = delta * u
     state = u.new_zeros(u.shape[0], u.shape[2], A.shape[1])
@@ -54,7 +52,7 @@ def selective_scan_plain(
         decay = torch.exp(delta[:, step, :, None] * A)
         state = decay * state + entering[:, step, :, None] * B[:, step, None, :]
         read.append(torch.einsum("bds,bs->bd", state, C[:, step]))
-    y = torch.stack(read, dim=1) if read else torch.zeros_like(u)
+    y = torch.stack(read, dim=1) if read else entering
     if D is not None:
         y = y + D * u
     return y if z is None else y * F.silu(z)
@@ -63,3 +61,9 @@ def selective_scan_plain(
 def behind_lengths(lengths: Tensor, steps: int) -> Tensor:
     """Which steps lie at or behind their row's length: bool ``[b, steps, 1]`` of lengths ``[b]``."""
     return (torch.arange(steps, device=lengths.device) >= lengths[:, None])[..., None]
+
+
+def blanked(lengths: Tensor, *parts: Tensor) -> list[Tensor]:
+    """Parts ``[b, n, …]`` with zeros behind their rows' lengths, so that not even a NaN there reaches a gradient."""
+    behind = behind_lengths(lengths, parts[0].shape[1])
+    return [part.masked_fill(behind, 0.0) for part in parts]
