@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,21 @@ class Dialogues:
         Args:
             which: integers ``[b]``, dialogues in any order; all by default.
         """
+        return self.cut(self.index, which)
+
+    def cut(self, values: npt.NDArray[Number], which: npt.ArrayLike | None = None) -> npt.NDArray[Number]:
+        """What ``index``, ``speakers``, ``targets``, ``labels`` or ``mask`` say of some dialogues.
+
+        Args:
+            values: ``[d, t]``, one of those.
+            which: integers ``[b]``, dialogues in any order; all by default.
+
+        Returns:
+            ``[b, t]`` of as many turns as the longest of them has.
+        """
         chosen = np.arange(len(self)) if which is None else np.asarray(which, np.int64)
         longest = int(self.lengths[chosen].max(initial=0))
-        block: Ints = self.index[chosen, :longest]
-        return block
+        return values[chosen, :longest]
 
     @overload
     def gather(

@@ -126,6 +126,9 @@ def test_gather_gives_dialogues_in_any_order_padded_to_their_longest(store):
     assert found.gather("text", [2, 3])[0].shape == (2, 1, WIDTH)
     assert found.gather("text", [])[0].shape == (0, 0, WIDTH)
     assert found.gather("text")[0].shape == (4, 4, WIDTH)
+    assert found.cut(found.speakers, [1, 3]).tolist() == [[0, -1], [0, -1]]
+    assert found.cut(found.targets, [3]).tolist() == [[True]]
+    assert found.cut(found.labels).shape == (4, 4)
     assert found.rows([1]).tolist() == [[found.training_set.ids.index(name) for name in ("c/b0", "c/b1")]]
 
 
@@ -164,6 +167,8 @@ def test_what_a_verdict_removed_is_context_and_no_target(store):
     assert found.training_set.verdict.passed == 5
     assert found.training_set.verdict.removed == {"no_match": 3}
     assert found.snapshot() != whole.snapshot()
+    inner = store.pull(["text"], by="dialogue", verdict="v")
+    assert by_name(inner) == by_name(found) | {"c/b": [("c/b1", -1, True)]}
     alone = store.pull(["text"], verdict="v", join="outer")
     assert set(alone.ids) == set(rows["utterance_id"]) - removed
     targets = {found.training_set.ids[row] for row in found.index[found.targets]}
