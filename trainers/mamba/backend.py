@@ -12,6 +12,7 @@ from torch import Tensor
 
 from feature_repo.errors import UnknownNameError
 from trainers.mamba.scan import blanked, selective_scan_plain
+from trainers.mamba.ssd import chunked_scan
 
 Backend = Literal["mamba_ssm", "numba", "plain"]
 BACKENDS: tuple[Backend, ...] = ("mamba_ssm", "numba", "plain")
@@ -70,6 +71,17 @@ def selective_scan(
     with torch.autocast(u.device.type, enabled=False):
         y = scan(*parts, D=wide(D), z=wide(z), delta_bias=wide(delta_bias), lengths=lengths)
     return y.to(u.dtype)
+
+
+def scan_by_heads(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *, chunk_size: int) -> Tensor:
+    """The scan of Mamba-2; arguments and result as in `trainers.mamba.ssd.chunked_scan`."""
+    if best_backend(u.device, u.dtype) == "mamba_ssm":
+        from mamba_ssm.ops.triton.ssd_combined import (
+            mamba_chunk_scan_combined,  # the extra cuda; imports Triton
+        )
+
+        return cast(Tensor, mamba_chunk_scan_combined(u, delta, A, B, C, chunk_size))
+    return chunked_scan(u, delta, A, B, C, chunk_size=chunk_size)
 
 
 def best_backend(device: torch.device, dtype: torch.dtype) -> Backend:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from feature_repo.errors import BadInputError
+from trainers.mamba.backend import scan_by_heads
 from trainers.mamba.mamba import check_steps, initial_dt_bias
 from trainers.mamba.scan import behind_lengths
-from trainers.mamba.ssd import chunked_scan
 
 _EPS = 1e-5  # of the norm in mamba_ssm
 
@@ -109,7 +109,7 @@ class Mamba2(nn.Module):
         kind = torch.float64 if x.dtype == torch.float64 else torch.float32
         with torch.autocast(x.device.type, enabled=False):
             u = u.to(kind).reshape(rows, steps, self.nheads, self.headdim)
-            y = chunked_scan(
+            y = scan_by_heads(
                 u,
                 F.softplus(dt.to(kind) + self.dt_bias).clamp(*self.dt_limit),
                 -torch.exp(self.A_log.to(kind)),

@@ -9,7 +9,9 @@ from torch import Tensor
 from feature_repo.errors import UnknownNameError
 from tests.trainers.mamba.scan_inputs import relative_error, run, scan_inputs
 from trainers.mamba import backend
+from trainers.mamba.mamba2 import Mamba2
 from trainers.mamba.scan import selective_scan_plain
+from trainers.mamba.ssd import chunked_scan
 
 CPU = torch.device("cpu")
 
@@ -112,3 +114,26 @@ def test_mamba_ssm_gets_channels_before_steps(monkeypatch: pytest.MonkeyPatch) -
     assert relative_error(found, right) < 1e-5
     for name in gradients:
         assert relative_error(gradients[name], right_gradients[name]) < 1e-4, name
+
+
+def test_mamba_ssm_scans_by_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[tuple[list[int], int]] = []
+
+    def mamba_chunk_scan_combined(
+        x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, chunk_size: int, D: Tensor | None = None
+    ) -> Tensor:
+        taken.append((list(x.shape), chunk_size))
+        return chunked_scan(x, dt, A, B, C, chunk_size=1)
+
+    module = ModuleType("mamba_ssm.ops.triton.ssd_combined")
+    module.mamba_chunk_scan_combined = mamba_chunk_scan_combined  # type: ignore[attr-defined]
+    for name in ("mamba_ssm", "mamba_ssm.ops", "mamba_ssm.ops.triton"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    torch.manual_seed(0)
+    block = Mamba2(16, 4, headdim=8, chunk_size=64)
+    x = torch.randn(2, 5, 16)
+    right = block(x)
+    monkeypatch.setattr(backend, "best_backend", lambda device, dtype: "mamba_ssm")
+    torch.testing.assert_close(block(x), right)
+    assert taken == [([2, 5, 4, 8], 64)]
