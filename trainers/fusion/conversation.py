@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError
@@ -52,7 +51,7 @@ class ConversationModel(nn.Module):
 
     def __init__(self, slots: Sequence[Slot], classes: int, config: ConversationConfig) -> None:
         super().__init__()
-        self.context, self.speakers, self.roles = config.context, config.speakers, config.roles
+        self.speakers, self.roles = config.speakers, config.roles
         # Pooled utterance vectors, one step each.
         self.inputs = SlotInputs(slots, config.modality_dropout)
         self.steps = StepConcatenation(slots, learned=config.absent == "learned")
@@ -113,9 +112,6 @@ class ConversationModel(nn.Module):
         dialogues, longest, width = turns.shape
         relation = same_speaker(batch.speakers, batch.turns)
         told = (turns[:, None] + self.speaker(relation)).flatten(0, 1)
-        target = torch.arange(longest, device=turns.device).expand(dialogues, -1)
-        seen = batch.turns[:, None].expand(-1, longest)
-        if self.context == "past":
-            seen = torch.minimum(target + 1, seen)
-        made = self.blocks(told, seen.flatten()).view(dialogues, longest, longest, width)
-        return cast(Tensor, made.gather(2, target[:, :, None, None].expand(-1, -1, 1, width))[:, :, 0])
+        made = self.blocks(told, batch.turns.repeat_interleave(longest, output_size=len(told)))
+        # Of the pass for turn t, what came out at turn t.
+        return cast(Tensor, made.view(dialogues, longest, longest, width).diagonal(dim1=1, dim2=2).mT)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from trainers.fusion.alignment import align
 from trainers.fusion.inputs import Sequences
-from trainers.fusion.masks import step_mask
+from trainers.fusion.masks import masked_mean, step_mask
 from trainers.fusion.slots import Slot, checked_slots
 
 
@@ -17,8 +17,8 @@ class StepConcatenation(nn.Module):
     """Concatenate the slots step by step; the width is the sum of theirs, whichever a row has.
 
     A row's steps are those of the first slot, in the order given, that it has as a sequence: the tokens where there is
-    text, else the frames. Other sequences are aligned to them by even split; a vector of a slot that is on every step
-    is repeated. A row that has such vectors alone has one step.
+    text, else the frames. Other sequences are aligned to them by even split; the vector of a slot that is on every
+    step, of a sequence its mean, is repeated. A row that has such vectors alone has one step.
 
     A slot that a row lacks is zeros, plus a vector per slot that starts at zero and, unless told otherwise, is
     learned. So rows with all slots, and any row of an untrained model, read exactly as zeros in the gap would make
@@ -50,7 +50,7 @@ class StepConcatenation(nn.Module):
         for index, (slot, values) in enumerate(zip(self.slots, sequences.values, strict=True)):
             lengths = sequences.lengths[:, index]
             if slot.every_step:
-                part = values[:, :1].expand(-1, longest, -1)
+                part = masked_mean(values, lengths)[:, None].expand(-1, longest, -1)
             elif index == clocks[0]:
                 # Where it is present it sets the steps itself, and where it isn't it is zeros.
                 part = nn.functional.pad(values, (0, 0, 0, longest - values.shape[1]))

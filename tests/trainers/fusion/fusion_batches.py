@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from trainers.fusion.config import ConversationConfig, FusionConfig
 from trainers.fusion.inputs import SlotInput
@@ -43,3 +44,20 @@ def every_subset(given: dict[str, SlotInput]) -> dict[str, SlotInput]:
     mask = torch.tensor([[1, 1, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1]]).bool()
     first = {name: slot.rows(slice(0, 7)) for name, slot in given.items()}
     return {name: replace(slot, present=mask[:, index]) for index, (name, slot) in enumerate(first.items())}
+
+
+class Unscanned(nn.Module):
+    """Stands for a Mamba block where it is not the block that is looked at."""
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def unscanned(model: nn.Module) -> nn.Module:
+    """The model with its Mamba blocks replaced."""
+    blocks = getattr(model, "blocks", None)
+    if blocks is not None:
+        for stack in (blocks.forwards, blocks.backwards):
+            for index in range(len(stack)):
+                stack[index] = Unscanned()
+    return model

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from feature_repo.errors import BadInputError
+from tests.trainers.fusion.fusion_batches import unscanned
 from tests.trainers.fusion.test_mamba_fusion import mamba_parameters
 from trainers.fusion.config import ConversationConfig
 from trainers.fusion.conversation import ConversationModel, DialogueBatch
@@ -122,6 +123,9 @@ def _steps(model: ConversationModel, given: DialogueBatch) -> torch.Tensor:
 def test_gradients_reach_every_parameter(context: str, speakers: str) -> None:
     model, given = _model(context, speakers).train(), _batch()
     exists = torch.arange(6)[None] < given.turns[:, None]
+    for name, values in given.values.items():  # of padding even a gradient of zero would be zero times this
+        values[~exists] = torch.nan
+        given.present[name][~exists] = True
     labels = torch.where(exists, torch.arange(24).view(4, 6) % 7, -1)
     nn.functional.cross_entropy(model(given).flatten(0, 1), labels.flatten(), ignore_index=-1).backward()
     for name, parameter in model.named_parameters():
@@ -152,3 +156,18 @@ def test_shapes_that_do_not_fit() -> None:
         model(replace(given, speakers=given.speakers[:, :5]))
     with pytest.raises(BadInputError, match="present None"):
         model(replace(given, present={"text": given.present["text"]}))
+
+
+@each_kind
+def test_no_number_is_looked_at_and_nothing_is_left_on_the_cpu(context: str, speakers: str) -> None:
+    # Tensors on the meta device have no numbers: what would wait for a GPU, or stay behind on the CPU, raises here.
+    given = _batch()
+    there = DialogueBatch(
+        {name: values.to("meta") for name, values in given.values.items()},
+        {name: present.to("meta") for name, present in given.present.items()},
+        given.turns.to("meta"),
+        given.speakers.to("meta"),
+    )
+    # Which scan a block takes on which device is the block's matter.
+    logits = unscanned(_model(context, speakers)).to("meta")(there)
+    assert (logits.device.type, logits.shape) == ("meta", (4, 6, 7))

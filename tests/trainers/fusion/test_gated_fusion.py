@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from tests.trainers.fusion.fusion_batches import batch
+from tests.trainers.fusion.fusion_batches import SLOTS, batch
 from trainers.fusion.config import GatedFusionConfig
 from trainers.fusion.gated_fusion import GatedFusion
 from trainers.fusion.slots import Slot
@@ -41,3 +41,15 @@ def test_a_modality_alone_passes_its_gate_whole() -> None:
     speaker = batch()["speaker"]
     expected = model.head(model.activation(model.projections[1](speaker.values)))
     torch.testing.assert_close(model({"speaker": speaker}), expected)
+
+
+def test_gates_read_zeros_for_a_modality_that_is_absent() -> None:
+    torch.manual_seed(0)
+    model = GatedFusion(SLOTS, 7, GatedFusionConfig()).eval()
+    given = batch(rows=3)
+    del given["face"]
+    text = torch.stack([given["text"].values[row, : 7 - row].mean(0) for row in range(3)])
+    one, other = model.projections[0](text), model.projections[2](given["speaker"].values)
+    scores = model.gate(torch.cat([one, torch.zeros_like(one), other], dim=1))
+    share = torch.sigmoid(scores[:, :128] - scores[:, 256:])
+    torch.testing.assert_close(model(given), model.head(model.activation(share * one + (1 - share) * other)))

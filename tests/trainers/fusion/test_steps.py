@@ -79,3 +79,13 @@ def test_widths_are_the_papers(widths: dict[str, int]) -> None:
     slots = [Slot(name, width, every_step=name == "speaker") for name, width in widths.items()]
     # papers/000 III-B3: 768 for text, 896 with the face, 1024 with both.
     assert StepConcatenation(slots).width == {1: 768, 2: 896, 3: 1024}[len(widths)]
+
+
+def test_a_sequence_of_a_slot_that_is_on_every_step_is_its_mean() -> None:
+    slots = (Slot("text", 12), Slot("face", 8, every_step=True))
+    given = batch(rows=4)
+    del given["speaker"]
+    steps, counts = StepConcatenation(slots)(SlotInputs(slots)(given))
+    for row, count in enumerate(counts.tolist()):
+        expected = given["face"].values[row, : row + 1].mean(0).expand(count, -1)
+        torch.testing.assert_close(steps[row, :count, 12:], expected)
