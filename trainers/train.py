@@ -16,9 +16,10 @@ import torch
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.selection import Selection
 from trainers.adapters import adapter_name, adapter_shape, build_adapter
-from trainers.config import AdapterConfig, described, values
+from trainers.config import AdapterConfig, described, identity_values
 from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores, score
+from trainers.optimisation import check_precision, corpus_weights
 from trainers.protocols import Plan, Split, plan_splits
 from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
 from trainers.training_loop import Epoch, fit, forward, seeded
@@ -108,11 +109,14 @@ def train(
         progress: callbacks.
 
     Raises:
-        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict or class weight that does not exist.
-        BadInputError: a sequence view, a slot named twice, or rows that the protocol can't split.
+        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict, class weight or corpus weight that does
+            not exist.
+        BadInputError: a sequence view, a slot named twice, rows that the protocol can't split, or a precision that the
+            device does not have.
         LeakageError: a view was learned from rows that would be selected or scored on.
     """
     progress = progress or Progress()
+    check_precision(config.precision, device)
     if not slots or len(set(slots)) != len(slots):
         raise BadInputError(f"slots {', '.join(slots) or '(none)'}: name one or more, each once")
     training_set = store.pull(
@@ -175,6 +179,9 @@ class _Job:
         features = np.concatenate(list(pooled.values()), axis=1)
         self.inputs = torch.from_numpy(features).to(self.device)
         self.targets = torch.from_numpy(self.training_set.labels).to(self.device)
+        self.row_weights = corpus_weights(
+            self.config.corpus_weights, self.training_set.manifest["corpus"].to_list(), self.targets.device
+        )
         self.snapshot = self.training_set.snapshot()
         self.trainer = adapter_name(self.config)
         self.shape = adapter_shape(self.config)
@@ -186,7 +193,7 @@ class _Job:
             # Without one nothing is said, so that the keys of earlier runs stand.
             **({"verdict": verdict.identity()} if verdict else {}),
             "trainer": self.trainer,
-            "settings": values(self.config),
+            "settings": identity_values(self.config),
             "protocol": self.plan.protocol,
             "folds": len(self.plan.splits),
             "fold": split.fold,
@@ -217,6 +224,7 @@ class _Job:
                 validation=index["validation"],
                 classes=data.classes,
                 config=self.config,
+                row_weights=self.row_weights,
                 on_epoch=on_epoch,
             )
         shares = {

@@ -10,7 +10,7 @@ import pytest
 from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.files import FileLayer
 from trainers import run as module
-from trainers.config import AdapterConfig, values
+from trainers.config import AdapterConfig, identity_values
 from trainers.run import Run, find_run, finished_run, finished_runs, ids_digest, run_key, write_run
 
 IDENTITY = {"settings": {"lr": 0.001}, "protocol": "official", "fold": 0, "seed": 0, "snapshot": "a" * 64}
@@ -63,7 +63,7 @@ def test_the_keys_of_runs_that_are_stored_stand(config: AdapterConfig, key: str)
     """Keys as they were before the adapters had more settings: else every stored run would be run again."""
     identity = {
         "trainer": "mlp",
-        "settings": values(config),
+        "settings": identity_values(config),
         "protocol": "official",
         "folds": 1,
         "fold": 0,
