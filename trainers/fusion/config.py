@@ -57,6 +57,7 @@ class MambaFusionConfig(FusionConfig):
         d_state: states per channel.
         d_conv: steps that the convolution sees.
         expand: channels of the scan per input width.
+        version: 1 for Mamba's selective scan, 2 for Mamba-2.
         block: ``plain`` is Mamba alone; ``residual`` is ``x + Mamba(RMSNorm(x))`` and a last norm.
         absent: what stands for a slot that a row lacks: ``zero``, or a ``learned`` vector that starts as zeros.
     """
@@ -65,6 +66,9 @@ class MambaFusionConfig(FusionConfig):
     d_state: int = field(default=64, metadata=_FUSION)
     d_conv: int = field(default=4, metadata=_FUSION)
     expand: int = field(default=2, metadata=_FUSION)
+    version: int = field(
+        default=1, metadata=_assumed("the paper cites Mamba; d_state 64 is Mamba-2's usual size")
+    )
     block: Literal["plain", "residual"] = field(
         default="plain", metadata=_assumed("the paper names neither a norm nor a residual")
     )
@@ -77,6 +81,7 @@ class MambaFusionConfig(FusionConfig):
         super().__post_init__()
         for name in ("depth", "d_state", "d_conv", "expand"):
             _whole(name, getattr(self, name))
+        _check("version", self.version, self.version in (1, 2), "1, 2")
         _choice("block", self.block, ("plain", "residual"))
         _choice("absent", self.absent, ("learned", "zero"))
 
@@ -163,6 +168,7 @@ class ConversationConfig(FusionConfig):
         d_state: states per channel.
         d_conv: turns that the convolution sees.
         expand: channels of the scan per width.
+        version: 1 for Mamba's selective scan, 2 for Mamba-2.
         context: what a turn sees of its dialogue: the ``past``, or ``both`` directions.
         speakers: what is told of who speaks: ``role`` is the speaker's number in order of first words; ``same`` is
             whether a turn is by the speaker of the turn that is classified, at the cost of a pass per turn; ``none``.
@@ -182,6 +188,7 @@ class ConversationConfig(FusionConfig):
     d_state: int = field(default=16, metadata=_assumed("Mamba's own default"))
     d_conv: int = field(default=4, metadata=_assumed("as in fusion, papers/000 III-B3"))
     expand: int = field(default=2, metadata=_assumed("as in fusion, papers/000 III-B3"))
+    version: int = field(default=1, metadata=_assumed("as in fusion"))
     context: Literal["past", "both"] = field(
         default="past", metadata=_assumed("papers/003 2: no future turns")
     )
@@ -197,6 +204,7 @@ class ConversationConfig(FusionConfig):
         super().__post_init__()
         for name in ("width", "depth", "d_state", "d_conv", "expand", "roles"):
             _whole(name, getattr(self, name))
+        _check("version", self.version, self.version in (1, 2), "1, 2")
         _choice("context", self.context, ("past", "both"))
         _choice("speakers", self.speakers, ("role", "same", "none"))
         _choice("absent", self.absent, ("learned", "zero"))

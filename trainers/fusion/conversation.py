@@ -64,6 +64,7 @@ class ConversationModel(nn.Module):
             d_state=config.d_state,
             d_conv=config.d_conv,
             expand=config.expand,
+            version=config.version,
             residual=True,
             both_directions=config.context == "both",
         )

@@ -32,6 +32,7 @@ class MambaFusion(nn.Module):
             d_state=config.d_state,
             d_conv=config.d_conv,
             expand=config.expand,
+            version=config.version,
             residual=config.block == "residual",
         )
         self.dropout = nn.Dropout(config.dropout)

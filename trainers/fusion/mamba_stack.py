@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from trainers.fusion.masks import step_mask
 from trainers.mamba.mamba import Mamba
+from trainers.mamba.mamba2 import Mamba2
 
 
 class MambaStack(nn.Module):
@@ -18,9 +19,13 @@ class MambaStack(nn.Module):
         d_state: states per channel.
         d_conv: steps that the convolution sees.
         expand: channels of the scan per input width.
+        version: 1 is Mamba, 2 Mamba-2, whose channels are heads of 64.
         residual: whether a block is ``x + Mamba(RMSNorm(x))``, with a last norm behind the stack, as language models
             stack them; else it is Mamba alone.
         both_directions: whether each block also has a Mamba of its own over the reversed sequence, added to the first.
+
+    Raises:
+        BadInputError: channels of Mamba-2 that are no whole number of heads.
     """
 
     def __init__(
@@ -31,14 +36,16 @@ class MambaStack(nn.Module):
         d_state: int = 64,
         d_conv: int = 4,
         expand: int = 2,
+        version: int = 1,
         residual: bool = False,
         both_directions: bool = False,
     ) -> None:
         super().__init__()
 
         def blocks(count: int) -> nn.ModuleList:
+            kind = Mamba if version == 1 else Mamba2
             return nn.ModuleList(
-                Mamba(width, d_state=d_state, d_conv=d_conv, expand=expand) for _ in range(count)
+                kind(width, d_state=d_state, d_conv=d_conv, expand=expand) for _ in range(count)
             )
 
         self.forwards = blocks(depth)

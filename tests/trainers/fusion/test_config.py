@@ -52,6 +52,8 @@ def test_the_reports_are_those_of_its_sections() -> None:
     [
         ("mamba", "depth=0", "1 or more"),
         ("mamba", "modality_dropout=1.0", "from 0 to below 1"),
+        ("mamba", "version=3", "1, 2"),
+        ("conversation", "version=0", "1, 2"),
         ("gated", "latent=0", "1 or more"),
         ("token-transformer", "heads=7", "a multiple of heads=7"),
         ("cross-modal-transformer", "depth=0", "1 or more"),

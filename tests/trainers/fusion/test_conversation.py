@@ -13,6 +13,7 @@ from tests.trainers.fusion.test_mamba_fusion import mamba_parameters
 from trainers.fusion.config import ConversationConfig
 from trainers.fusion.conversation import ConversationModel, DialogueBatch
 from trainers.fusion.slots import Slot
+from trainers.mamba.mamba2 import Mamba2
 
 SLOTS = (Slot("text", 10), Slot("speech", 4))
 LENGTHS = (6, 1, 4, 3)
@@ -139,6 +140,12 @@ def test_size() -> None:
     projection, speakers, norms, head = 14 * 32 + 32, 6 * 32, 2 * 32, 32 * 7 + 7
     counted = 14 + projection + speakers + 2 * mamba_parameters(32, 16) + norms + head
     assert sum(parameter.numel() for parameter in model.parameters()) == counted
+
+
+def test_the_second_version_of_mamba() -> None:
+    model = ConversationModel(SLOTS, 7, ConversationConfig(width=32, version=2, context="both"))
+    assert {type(block) for block in (*model.blocks.forwards, *model.blocks.backwards)} == {Mamba2}
+    assert torch.isfinite(model(_batch())).all()
 
 
 def test_its_state_loads_and_modalities_are_dropped_in_training_alone() -> None:

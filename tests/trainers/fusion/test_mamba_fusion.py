@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.trainers.fusion.fusion_batches import SLOTS, batch
+from tests.trainers.fusion.test_mamba_stack import mamba2_parameters
 from trainers.fusion.config import MambaFusionConfig
 from trainers.fusion.inputs import SlotInput
 from trainers.fusion.mamba_fusion import MambaFusion
@@ -39,6 +40,15 @@ def test_the_papers_sizes(widths: dict[str, int], d_model: int) -> None:
     assert counted == mamba_parameters(d_model, 64) + d_model * 7 + 7 + absent
     zero = MambaFusion(slots, 7, MambaFusionConfig(absent="zero"))
     assert sum(parameter.numel() for parameter in zero.parameters()) == counted - absent
+
+
+def test_version_2_of_the_papers_size() -> None:
+    model = MambaFusion((Slot("text", 128),), 7, MambaFusionConfig(version=2))
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert counted == mamba2_parameters(128, 64) + 128 * 7 + 7 + 128
+    text = SlotInput(torch.randn(2, 128), torch.ones(2, dtype=torch.bool))
+    (block,) = model.blocks.forwards
+    torch.testing.assert_close(model({"text": text}), model.head(block(text.values[:, None])[:, 0]))
 
 
 def test_depth_and_residual_blocks() -> None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from feature_repo.errors import BadInputError
 from trainers.fusion.mamba_stack import MambaStack, reversed_steps
 
 
@@ -40,3 +41,23 @@ def test_a_later_step_is_seen_in_both_directions_alone(both: bool) -> None:
     later[:, 4:] += 1.0
     moved = (stack(later, lengths) - stack(x, lengths)).abs().amax((0, 2)) > 1e-6
     assert moved.tolist() == ([True] * 6 if both else [False] * 4 + [True] * 2)
+
+
+def mamba2_parameters(d_model: int, d_state: int) -> int:
+    """Counted from the Mamba-2 paper's block of one group, expand 2, convolution over 4, heads of 64."""
+    inner, heads = 2 * d_model, 2 * d_model // 64
+    convolved = inner + 2 * d_state
+    projections = d_model * (inner + convolved + heads) + inner * d_model
+    return projections + (convolved * 4 + convolved) + 3 * heads + inner
+
+
+def test_the_second_version_pads_and_counts_as_it_should() -> None:
+    torch.manual_seed(0)
+    stack = MambaStack(64, 2, d_state=16, version=2, both_directions=True)
+    assert sum(parameter.numel() for parameter in stack.parameters()) == 4 * mamba2_parameters(64, 16)
+    x = torch.randn(2, 6, 64)
+    together = stack(x, torch.tensor([6, 3]))
+    torch.testing.assert_close(together[:1], stack(x[:1], torch.tensor([6])), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(together[1:, :3], stack(x[1:, :3], torch.tensor([3])), rtol=1e-4, atol=1e-5)
+    with pytest.raises(BadInputError, match="no whole number of heads"):
+        MambaStack(26, version=2)
