@@ -21,6 +21,7 @@ from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores, score
 from trainers.optimisation import check_precision, corpus_weights
 from trainers.protocols import Plan, Split, plan_splits
+from trainers.resumption import Resumption
 from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
 from trainers.training_loop import Epoch, fit, forward, seeded
 
@@ -209,6 +210,8 @@ class _Job:
 
         data = self.training_set
         index = {part: torch.from_numpy(rows).to(self.device) for part, rows in split.parts().items()}
+        identity = self.identity(split, seed)
+        resumption = Resumption(self.store.files, run_key(identity), self.device)
         with seeded(seed):
             model = build_adapter(
                 self.trainer, sum(self.widths), len(data.classes), self.shape, self.config.dropout
@@ -225,6 +228,7 @@ class _Job:
                 classes=data.classes,
                 config=self.config,
                 row_weights=self.row_weights,
+                resumption=resumption,
                 on_epoch=on_epoch,
             )
         shares = {
@@ -236,7 +240,6 @@ class _Job:
             for part, p in shares.items()
         }
         parts = parts_of(data, split)
-        identity = self.identity(split, seed)
         record = {
             "key": run_key(identity),
             **{name: value for name, value in identity.items() if name not in ("settings", "views")},
@@ -264,7 +267,7 @@ class _Job:
             "libraries": {"python": platform.python_version(), "torch": torch.__version__},
             "device": self.device,
         }
-        return write_run(
+        run = write_run(
             self.store.files,
             record,
             config={
@@ -278,6 +281,8 @@ class _Job:
             predictions=_predictions(data, split, shares["test"]),
             checkpoint=save({name: tensor.cpu() for name, tensor in model.state_dict().items()}),
         )
+        resumption.remove()
+        return run
 
 
 _DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot", "verdict")

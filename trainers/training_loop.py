@@ -4,7 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from feature_repo.errors import BadInputError
 from trainers.config import TrainingConfig
 from trainers.metrics import score
 from trainers.optimisation import Optimisation
+from trainers.resumption import Resumption
 
 # Rows a forward pass without gradients takes at once; bounds memory and changes no number.
 _ROWS_AT_ONCE = 8192
@@ -84,6 +85,7 @@ def fit(
     classes: Sequence[str],
     config: TrainingConfig,
     row_weights: Tensor | None = None,
+    resumption: Resumption | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
     """Train with Adam and keep the epoch with the best validation score (papers/000 III-B2).
@@ -99,6 +101,7 @@ def fit(
         classes: names of the classes, in the order of their indices.
         config: optimiser, schedule, stopping, loss and selection.
         row_weights: weight of each row in the training loss ``[rows]``; None weighs all alike.
+        resumption: where a killed run of the same model, rows and settings goes on; None begins anew and saves nothing.
         on_epoch: told of every epoch as it ends.
 
     Raises:
@@ -126,7 +129,13 @@ def fit(
     epochs: list[Epoch] = []
     stopped: Literal["patience", "max_epochs"] = "max_epochs"
     began = time.perf_counter()
-    for number in range(1, config.max_epochs + 1):
+    if resumption and (saved := resumption.load()):
+        optimisation.restore(saved["optimisation"])
+        schedule.load_state_dict(saved["schedule"])
+        epochs = [Epoch(**epoch) for epoch in saved["epochs"]]
+        best_state, best_epoch, best_score = saved["best_state"], saved["best_epoch"], saved["best_score"]
+        began -= epochs[-1].seconds
+    for number in range(len(epochs) + 1, config.max_epochs + 1):
         lr = optimizer.param_groups[0]["lr"]
         train_loss = optimisation.epoch(train)
         logits = forward(optimisation.result, validation_inputs)
@@ -143,10 +152,22 @@ def fit(
             best_state = {name: tensor.clone() for name, tensor in optimisation.result.state_dict().items()}
         seconds = time.perf_counter() - began
         epochs.append(Epoch(number, lr, train_loss, loss, **scores.summary(), best=best, seconds=seconds))
+        schedule.step(reached if config.plateau_on == "score" else loss)
+        stops = number - best_epoch >= config.patience
+        if resumption and not stops:
+            resumption.save(
+                {
+                    "optimisation": optimisation.state(),
+                    "schedule": schedule.state_dict(),
+                    "epochs": [asdict(epoch) for epoch in epochs],
+                    "best_state": best_state,
+                    "best_epoch": best_epoch,
+                    "best_score": best_score,
+                }
+            )
         if on_epoch:
             on_epoch(epochs[-1])
-        schedule.step(reached if config.plateau_on == "score" else loss)
-        if number - best_epoch >= config.patience:
+        if stops:
             stopped = "patience"
             break
     model.load_state_dict(best_state)
