@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import pickle
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
+from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from trainers.run import RUNS
 
@@ -38,12 +40,20 @@ class Resumption:
         return f"{RUNS}/{self.key}/resume.pt"
 
     def load(self) -> dict[str, Any] | None:
-        """The newest saved state, with torch's generators put where they were; None without one that fits."""
+        """The newest saved state, with torch's generators put where they were; None without one that fits.
+
+        Raises:
+            BadInputError: the file is damaged.
+        """
         if not self.files.exists(self.path):
             return None
-        stored: dict[str, Any] = torch.load(
-            io.BytesIO(self.files.read(self.path)), map_location=self.device, weights_only=True
-        )
+        data = io.BytesIO(self.files.read(self.path))
+        try:
+            stored: dict[str, Any] = torch.load(data, map_location=self.device, weights_only=True)
+        except (RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            raise BadInputError(
+                f"{self.files.url(self.path)} is damaged; remove it, and the run begins anew"
+            ) from error
         if stored["made_by"] != self._made_by():
             return None
         torch.set_rng_state(stored["draws"].cpu())

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.errors import BadInputError
+from feature_repo.files import FileLayer
 from feature_repo.store import open_store
 from tests.trainers.conftest import Planted
+from trainers.resumption import Resumption
 from trainers.run import Run, finished_runs
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, sys
+from feature_repo.errors import BadInputError
+from feature_repo.files import FileLayer
 from feature_repo.store import open_store
 from trainers import resumption
 from trainers.config import AdapterConfig
@@ -76,3 +81,25 @@ def test_a_killed_run_ends_with_the_same_numbers(planted: Planted, settings: dic
     assert two.predictions().equals(one.predictions())
     assert set(two.files.list_files(f"runs/{two.key}")) == set(one.files.list_files(f"runs/{one.key}"))
     assert "resume.pt" not in two.files.list_files(f"runs/{two.key}")
+
+
+@pytest.mark.parametrize("keep", [0, 5, 0.5])
+def test_a_damaged_state_is_told_with_its_file(tmp_path: Path, keep: float) -> None:
+    resumption = Resumption(FileLayer(str(tmp_path)), "abc", "cpu")
+    assert resumption.load() is None
+    resumption.save({"epochs": [1, 2]})
+    assert resumption.load() == {"epochs": [1, 2]}
+    file = tmp_path / resumption.path
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
+    with pytest.raises(BadInputError, match=r"resume\.pt is damaged; remove it"):
+        resumption.load()
+
+
+def test_a_state_of_another_torch_or_device_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resumption = Resumption(FileLayer(str(tmp_path)), "abc", "cpu")
+    resumption.save({"epochs": []})
+    monkeypatch.setattr(Resumption, "_made_by", lambda self: ["1.0", "cpu"])
+    assert resumption.load() is None
