@@ -20,7 +20,11 @@ def save(store, name, keep, threshold=0.3):
         NamedVerdict(
             name,
             pl.DataFrame(
-                {"utterance_id": ids, "passed": passed, "reason": [None if ok else "no_match" for ok in passed]}
+                {
+                    "utterance_id": ids,
+                    "passed": passed,
+                    "reason": [None if ok else "no_match" for ok in passed],
+                }
             ),
             thresholds={"face.facenet512.similarity": {"value": threshold, "source": "paper"}},
             checks={"toy": ["face"]},
