@@ -101,7 +101,10 @@ def test_folds_by_speaker(planted: Planted) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["train", "--slots", "text", "--set", "speed=1"], "unknown config key 'speed'; allowed: accumulate, batch_size"),
+        (
+            ["train", "--slots", "text", "--set", "speed=1"],
+            "unknown config key 'speed'; allowed: accumulate, batch_size",
+        ),
         (["train", "--slots", "text", "--set", "lr=fast"], "config key 'lr'"),
         (["train", "--slots", "text", "--model", "cnn"], "unknown model 'cnn'; allowed: kan, mlp"),
         (["train", "--slots", "text", "--set", "grid=3"], "unknown config key 'grid'"),
