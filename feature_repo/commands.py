@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from feature_repo import feast_commands
-from feature_repo.console import (
-    CorpusOption,
-    JoinOption,
-    JsonOption,
-    ProfileOption,
-    RootOption,
-    SchemeOption,
-    Table,
-    VerdictOption,
-    YesOption,
-    console,
-    err,
-)
+from feature_repo.console import JsonOption, RootOption, Table, YesOption, console, err
 from feature_repo.errors import BadInputError, UnknownNameError
-
-if TYPE_CHECKING:
-    from feature_repo.training_set import AppliedVerdict, TrainingSet
-
-_PULL_SUFFIXES = (".npz", ".parquet", ".arrow")
+from feature_repo.pull_command import pull
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -180,107 +163,6 @@ def use(
     store.catalog.set(profile, slots)
     for slot, view in slots.items():
         console.print(f"profile [bold]{profile}[/bold]: {slot} = {view}")
-
-
-def pull(
-    slots: Annotated[
-        list[str], typer.Argument(help="Slots such as text, speaker, text_steps, or names of views.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write to .npz, .parquet or .arrow.", show_default="only counts"),
-    ] = None,
-    corpus: CorpusOption = None,
-    split: Annotated[
-        list[str] | None, typer.Option("--split", help="Only this split.", show_default="all")
-    ] = None,
-    emotion: Annotated[
-        list[str] | None, typer.Option("--emotion", help="Only this emotion.", show_default="all")
-    ] = None,
-    speaker: Annotated[
-        list[str] | None, typer.Option("--speaker", help="Only this speaker.", show_default="all")
-    ] = None,
-    ids: Annotated[
-        Path | None,
-        typer.Option(
-            "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
-        ),
-    ] = None,
-    verdict: VerdictOption = None,
-    join: JoinOption = "inner",
-    labels: SchemeOption = "seven",
-    profile: ProfileOption = None,
-    root: RootOption = None,
-) -> None:
-    """Pull aligned features of any combination of slots; nothing is computed, and nothing is left out in silence.
-
-    Example: [cyan]affectstore pull text speaker --corpus meld --split train -o train.npz[/cyan]
-    """
-    from feature_repo.pull import pull as pull_features
-    from feature_repo.selection import Selection
-    from feature_repo.store import open_store
-
-    if output is not None and output.suffix not in _PULL_SUFFIXES:
-        raise UnknownNameError("output format", output.suffix, _PULL_SUFFIXES)
-    asked = ids.read_text(encoding="utf-8").split() if ids is not None else None
-    where = Selection(
-        corpora=tuple(corpus or ()),
-        splits=tuple(split or ()),
-        emotions=tuple(emotion or ()),
-        speakers=tuple(speaker or ()),
-    )
-    found = pull_features(
-        open_store(root),
-        slots,
-        ids=asked,
-        where=where,
-        join=join,
-        labels=labels,
-        profile=profile,
-        verdict=verdict,
-    )
-    print_coverage(found, join)
-    if output is not None:
-        save(found, output)
-        console.print(
-            f"wrote [bold]{output}[/bold] ({output.stat().st_size / 2**20:.1f} MiB)", soft_wrap=True
-        )
-
-
-def print_coverage(found: TrainingSet, join: str) -> None:
-    """Tell how many of the asked utterances each slot has, and why the others lack it."""
-    if found.verdict is not None:
-        print_verdict(found.verdict)
-    table = Table(
-        "slot", "view", title=f"{len(found.ids):,} utterances pulled ({join} join)", title_justify="left"
-    )
-    states = ("asked", "present", "nothing", "stale", "faulted", "missing", "inapplicable")
-    for state in states:
-        table.add_column(state, justify="right")
-    for slot, counts in found.coverage.items():
-        table.add_row(slot, found.views[slot], *(f"{getattr(counts, state):,}" for state in states))
-    console.print(table)
-
-
-def print_verdict(applied: AppliedVerdict) -> None:
-    """Tell how many of the asked utterances a named verdict let through, and why it removed the others."""
-    removed = sum(applied.removed.values())
-    told = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in applied.removed.items())
-    console.print(
-        f"verdict [bold]{applied.name}[/bold]: {applied.passed:,} of {applied.passed + removed:,} asked utterances "
-        f"passed{f'; removed: {told}' if told else ''}",
-        soft_wrap=True,
-    )
-
-
-def save(found: TrainingSet, output: Path) -> None:
-    """Write a pulled set in the format that the file's suffix names."""
-    if output.suffix == ".npz":
-        found.save_npz(output)
-    elif output.suffix == ".parquet":
-        found.to_polars().write_parquet(output)
-    else:
-        found.to_polars().write_ipc(output)
 
 
 def compact(

@@ -12,12 +12,13 @@ import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_repo.conversations import Dialogues, dialogues_of
 from feature_repo.coverage import STATES
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.labels import LabelScheme, scheme
@@ -30,21 +31,53 @@ from feature_repo.resolution import Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
 from feature_repo.segment import Segment, stored_dtype
 from feature_repo.selection import Selection
+from feature_repo.slot_requests import Slots, asked_views
 from feature_repo.steps import Steps
 from feature_repo.training_set import AppliedVerdict, Coverage, Pooled, TrainingSet
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-__all__ = ["Coverage", "Selection", "Steps", "TrainingSet", "pull"]
+__all__ = ["Coverage", "Dialogues", "Selection", "Steps", "TrainingSet", "pull"]
+
+By = Literal["utterance", "dialogue"]
 
 _PRESENT = STATES.index("present")
 _SHOWN = 3  # ids named in an error
 
 
+class PullOptions(TypedDict, total=False):
+    """What :func:`pull` takes beside the slots and ``by``."""
+
+    ids: Sequence[str] | None
+    where: Selection | None
+    join: Literal["inner", "outer"]
+    labels: str
+    profile: str | None
+    verdict: str | None
+
+
+@overload
+def pull(
+    store: Store, slots: Slots, *, by: Literal["utterance"] = "utterance", **options: Unpack[PullOptions]
+) -> TrainingSet: ...
+
+
+@overload
+def pull(
+    store: Store, slots: Slots, *, by: Literal["dialogue"], **options: Unpack[PullOptions]
+) -> Dialogues: ...
+
+
+@overload
+def pull(
+    store: Store, slots: Slots, *, by: By, **options: Unpack[PullOptions]
+) -> TrainingSet | Dialogues: ...
+
+
 def pull(
     store: Store,
-    slots: Sequence[str],
+    slots: Slots,
     *,
     ids: Sequence[str] | None = None,
     where: Selection | None = None,
@@ -52,12 +85,15 @@ def pull(
     labels: str = "seven",
     profile: str | None = None,
     verdict: str | None = None,
-) -> TrainingSet:
+    by: By = "utterance",
+) -> TrainingSet | Dialogues:
     """Aligned features of the slots for the chosen utterances.
 
     Args:
         store: the store.
-        slots: slots (``text``, ``text_steps``) or names of views; at most one view per slot.
+        slots: slots (``text``, ``text_steps``) or names of views. Two views of one slot need an alias:
+            ``["text", "raw=text_sentence_1a2b3c4d"]``, or a mapping of alias to slot or view. The alias is what the
+            training set calls it.
         ids: utterances, whose order is kept; by default all, in the manifest's order.
         where: only the utterances that match.
         join: ``inner`` leaves out utterances that lack a slot, ``outer`` keeps them with zeros and a presence mask.
@@ -65,23 +101,30 @@ def pull(
         profile: where slots are looked up; see ``Store.resolve``.
         verdict: name of a verdict of ``Store.verdicts``: only the utterances that passed it. One that was judged from
             other rows than the store holds now is used as it is, and a :class:`StaleVerdictWarning` tells of it.
+        by: ``dialogue`` gives :class:`Dialogues` over the training set; what the verdict removed then stays in it, as
+            context and not as targets.
 
     Raises:
-        UnknownNameError: a slot, view, profile, label scheme, join, verdict or selected name that does not exist.
+        UnknownNameError: a slot, view, profile, label scheme, join, ``by``, verdict or selected name that does not
+            exist.
         AmbiguousViewError: a slot that means different views.
-        BadInputError: no slots, two views of one slot, a view of records or speakers, ids that are unknown or
-            repeated.
+        BadInputError: no slots, two views of one slot without an alias, a view of records or speakers, ids that are
+            unknown or repeated, dialogues of unknown order.
         StoreWriteError: the cache folder can't be written.
     """
     if join not in ("inner", "outer"):
         raise UnknownNameError("join", join, ("inner", "outer"))
+    if by not in ("utterance", "dialogue"):
+        raise UnknownNameError("by", by, ("utterance", "dialogue"))
     chosen = scheme(labels)
-    views = _views(store, slots, profile)
+    views = asked_views(store, slots, profile)
     manifest, manifest_digest = _manifest(store)
     rows = _asked(manifest, ids, where)
-    applied = None
+    applied, verified = None, rows
     if verdict is not None:
-        rows, applied = _verified(store, verdict, manifest, rows)
+        verified, applied = _verified(store, verdict, manifest, rows)
+        if by == "utterance":
+            rows = verified
     mirror = mirror_of(store)
     for attempt in (1, 2):
         try:
@@ -90,36 +133,15 @@ def pull(
                 for slot, view in views.items()
             }
             found = _joined(store, mirror, resolved, manifest, rows, join, chosen)
-            return replace(found, verdict=applied)
+            break
         except FileNotFoundError:
             if attempt == 2:  # once is a part that was merged away or damaged; the second listing knows of it
                 raise
-    raise AssertionError("unreachable")
-
-
-def _views(store: Store, slots: Sequence[str], profile: str | None) -> dict[str, str]:
-    asked = [slots] if isinstance(slots, str) else list(slots)
-    if not asked:
-        raise BadInputError("pull needs at least one slot or view")
-    views: dict[str, str] = {}
-    for name in asked:
-        view = store.resolve(name, profile)
-        recipe = store.recipe(view)
-        slot = recipe.slot
-        if recipe.layout == "record" or recipe.entity == "speaker":
-            what = (
-                "records, which are no features" if recipe.layout == "record" else "one row for each speaker"
-            )
-            raise BadInputError(
-                f"{name!r} can't be pulled: {view} holds {what}; read it with "
-                f"`feature_repo.records.current_rows(store, {view!r}, store.manifest())`, or with Feast"
-            )
-        if slot in views:
-            raise BadInputError(
-                f"{views[slot]} and {view} are both asked for as {slot!r}; pull them one at a time"
-            )
-        views[slot] = view
-    return views
+    found = replace(found, verdict=applied)
+    if by == "utterance":
+        return found
+    passed = manifest["utterance_id"].gather(verified)
+    return dialogues_of(found, found.manifest["utterance_id"].is_in(passed.implode()).to_numpy())
 
 
 def _manifest(store: Store) -> tuple[pl.DataFrame, str]:

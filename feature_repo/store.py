@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from feature_repo.catalog import Catalog
 from feature_repo.content import empty_live_keys, subjects, wanted_keys
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from feature_repo.pull import Selection, TrainingSet
+    from feature_repo.conversations import Dialogues
+    from feature_repo.pull import By, PullOptions, TrainingSet
+    from feature_repo.slot_requests import Slots
 
 FORMAT = 1
 ROOT_VARIABLE = "AFFECTSTORE_ROOT"
@@ -271,23 +273,24 @@ class Store:
                 raise UnknownNameError("slot or view", slot_or_view, {*error.allowed, *views}) from None
             raise
 
+    @overload
     def pull(
-        self,
-        slots: Sequence[str],
-        *,
-        ids: Sequence[str] | None = None,
-        where: Selection | None = None,
-        join: Literal["inner", "outer"] = "inner",
-        labels: str = "seven",
-        profile: str | None = None,
-        verdict: str | None = None,
-    ) -> TrainingSet:
+        self, slots: Slots, *, by: Literal["utterance"] = "utterance", **options: Unpack[PullOptions]
+    ) -> TrainingSet: ...
+
+    @overload
+    def pull(self, slots: Slots, *, by: Literal["dialogue"], **options: Unpack[PullOptions]) -> Dialogues: ...
+
+    @overload
+    def pull(self, slots: Slots, *, by: By, **options: Unpack[PullOptions]) -> TrainingSet | Dialogues: ...
+
+    def pull(
+        self, slots: Slots, *, by: By = "utterance", **options: Unpack[PullOptions]
+    ) -> TrainingSet | Dialogues:
         """Aligned features of any combination of slots; see :func:`feature_repo.pull.pull`."""
         from feature_repo.pull import pull  # reads through the mirror; a status needs none of it
 
-        return pull(
-            self, slots, ids=ids, where=where, join=join, labels=labels, profile=profile, verdict=verdict
-        )
+        return pull(self, slots, by=by, **options)
 
     def _read_recipe(self, view: str) -> Recipe:
         path = f"{FEATURES}/{view}/{_RECIPE_FILE}"

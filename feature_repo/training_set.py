@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from feature_repo.errors import StoreWriteError
+from feature_repo.archive import write_archive
 from feature_repo.steps import Steps
 
 if TYPE_CHECKING:
@@ -80,7 +78,7 @@ class AppliedVerdict:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows in one order everywhere; a slot is what a modality is called (``text``, ``text_steps``).
+    """Rows in one order everywhere; a slot is what a modality is called (``text``, ``text_steps``), or its alias.
 
     Attributes:
         ids: utterance ids.
@@ -95,7 +93,7 @@ class TrainingSet:
         content_keys: by slot, the content key of the stored row; null where none was joined.
         coverage: by slot, what became of the asked utterances, those that an inner join left out included; those that
             a verdict removed are not asked for.
-        verdict: the named verdict that was applied, if any.
+        verdict: the named verdict that was applied, if any; a pull by dialogue keeps what it removed as context.
     """
 
     ids: list[str]
@@ -176,15 +174,8 @@ class TrainingSet:
         state.update(np.ascontiguousarray(self.labels, "<i8").tobytes())
         return state.hexdigest()
 
-    def save_npz(self, path: str | Path) -> None:
-        """Write a NumPy archive that ``np.load`` reads without pickle.
-
-        It holds ``ids``, ``labels``, ``classes``, ``snapshot``, and by slot ``<slot>``, ``<slot>_present`` and
-        ``<slot>_content_key``. A sequence is ``[sum of n, width]`` with ``<slot>_offsets`` int64 ``[rows + 1]``.
-
-        Raises:
-            StoreWriteError: the file can't be written; an older one is as it was.
-        """
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What :meth:`save_npz` writes, by name; sequences are read whole."""
         arrays: dict[str, npt.NDArray[Any]] = {
             "ids": np.array(self.ids, dtype=np.str_),
             "labels": self.labels,
@@ -199,18 +190,18 @@ class TrainingSet:
             arrays[f"{slot}_present"] = self.present[slot]
             keys = self.content_keys[slot].fill_null("").to_list()
             arrays[f"{slot}_content_key"] = np.array(keys, dtype=np.str_)
-        target = Path(path)
-        staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            with staged.open("wb") as sink:
-                np.savez(sink, **arrays)  # type: ignore[arg-type]  # its signature takes the flag for an array
-                sink.flush()
-                os.fsync(sink.fileno())
-            staged.replace(target)
-        except OSError as error:
-            raise StoreWriteError(f"cannot write {target}: {error.strerror or error}") from error
-        finally:
-            staged.unlink(missing_ok=True)
+        return arrays
+
+    def save_npz(self, path: str | Path) -> None:
+        """Write a NumPy archive that ``np.load`` reads without pickle.
+
+        It holds ``ids``, ``labels``, ``classes``, ``snapshot``, and by slot ``<slot>``, ``<slot>_present`` and
+        ``<slot>_content_key``. A sequence is ``[sum of n, width]`` with ``<slot>_offsets`` int64 ``[rows + 1]``.
+
+        Raises:
+            StoreWriteError: the file can't be written; an older one is as it was.
+        """
+        write_archive(path, self.arrays())
 
 
 def _hash_strings(state: Any, values: Iterable[str]) -> None:

@@ -39,6 +39,9 @@ def train(
     slots: Annotated[
         str, typer.Option("--slots", "-s", help="Slots or views, by commas, put side by side: text,speaker.")
     ],
+    model: Annotated[
+        str, typer.Option(help="[cyan]mlp[/cyan], or [cyan]kan[/cyan]: a learned B-spline on every edge.")
+    ] = "mlp",
     protocol: Annotated[
         str,
         typer.Option(
@@ -65,7 +68,7 @@ def train(
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train an MLP adapter on stored views and score it. A finished run is not run again.
+    """Train an adapter on stored views and score it. A finished run is not run again.
 
     Example: [cyan]affectstore train --slots text --corpus meld --seeds 0,1,2[/cyan]
 
@@ -73,10 +76,11 @@ def train(
     speaker-folds --folds 4 --set selection=uar[/cyan]
     """
     from feature_repo.store import open_store
-    from trainers.config import AdapterConfig, resolve
+    from trainers.adapters import adapter_config
+    from trainers.config import resolve
 
     # Checked before torch is imported, so that a slip is answered at once.
-    config = resolve(AdapterConfig, settings or [])
+    config = resolve(adapter_config(model), settings or [])
     numbers = _seeds(seeds)
     store = open_store(root)
     names = [name.strip() for name in slots.split(",") if name.strip()]

@@ -9,6 +9,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 
 SelectionScore = Literal["weighted_f1", "uar", "accuracy", "macro_f1"]
 Scaling = Literal["view", "feature", "none"]
+Precision = Literal["float32", "bfloat16", "float16"]
 _Config = TypeVar("_Config", bound="TrainingConfig")
 
 _ADAPTER = {"source": "papers/000 III-B2"}
@@ -16,6 +17,11 @@ _ADAPTER = {"source": "papers/000 III-B2"}
 
 def _assumed(why: str) -> dict[str, str]:
     return {"why": why}
+
+
+def _added(why: str) -> dict[str, Any]:
+    """Of a setting that came later: at its default a run's key does not hold it, so that earlier keys stand."""
+    return {"why": why, "added": True}
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,12 @@ class TrainingConfig:
         label_smoothing: share of the target spread evenly over the classes.
         class_weights: weight of a class in the loss by emotion name; a class that is not named weighs 1.
         validation_share: share of the training speakers that ``speaker-folds`` holds out to validate on.
+        clip_norm: gradients longer than this together are brought to this length; 0 leaves them.
+        accumulate: batches whose gradients make one step.
+        ema: share of the running average of the weights that stays at each step; the average is what is validated
+            and kept. 0 is without.
+        precision: what the training steps multiply in; weights and validation stay float32. float16 needs a GPU.
+        corpus_weights: weight of a row in the loss by its corpus's name; a corpus that is not named weighs 1.
 
     Raises:
         BadInputError: a value outside its range.
@@ -60,6 +72,13 @@ class TrainingConfig:
     validation_share: float = field(
         default=0.2, metadata=_assumed("the paper holds out subjects without saying how many")
     )
+    clip_norm: float = field(default=0.0, metadata=_added("the paper names no clipping"))
+    accumulate: int = field(default=1, metadata=_added("the paper names no accumulation"))
+    ema: float = field(default=0.0, metadata=_added("the paper names no average of weights"))
+    precision: Precision = field(default="float32", metadata=_added("the paper names no precision"))
+    corpus_weights: dict[str, float] = field(
+        default_factory=dict, metadata=_added("the paper balances its corpora by choosing rows")
+    )
 
     def __post_init__(self) -> None:
         _range("lr", self.lr, self.lr > 0, "above 0")
@@ -71,8 +90,12 @@ class TrainingConfig:
         _range("plateau_patience", self.plateau_patience, self.plateau_patience >= 0, "0 or more")
         _range("label_smoothing", self.label_smoothing, 0 <= self.label_smoothing < 1, "from 0 to below 1")
         _range("validation_share", self.validation_share, 0 < self.validation_share < 1, "between 0 and 1")
-        for name, weight in self.class_weights.items():
-            _range(f"class_weights.{name}", weight, weight > 0, "above 0")
+        _range("clip_norm", self.clip_norm, self.clip_norm >= 0, "0 or more")
+        _range("accumulate", self.accumulate, self.accumulate >= 1, "1 or more")
+        _range("ema", self.ema, 0 <= self.ema < 1, "from 0 to below 1")
+        for key in ("class_weights", "corpus_weights"):
+            for name, weight in getattr(self, key).items():
+                _range(f"{key}.{name}", weight, weight > 0, "above 0")
 
 
 @dataclass(frozen=True)
@@ -106,6 +129,36 @@ class AdapterConfig(TrainingConfig):
             "hidden", self.hidden, bool(self.hidden) and min(self.hidden) >= 1, "one or more widths above 0"
         )
         _range("dropout", self.dropout, 0 <= self.dropout < 1, "from 0 to below 1")
+
+
+_KAN = "papers/002 plans a KAN adapter without its settings; {}"
+
+
+@dataclass(frozen=True)
+class KANConfig(AdapterConfig):
+    """Settings of the KAN adapter (papers/002 plans it); what is not here is the MLP adapter's.
+
+    Attributes:
+        grid: intervals of the splines' grid.
+        order: degree of the splines.
+        span: the grid reaches from ``-span`` to ``span``, in deviations of the scaled input.
+    """
+
+    hidden: tuple[int, ...] = field(
+        default=(256, 128), metadata=_assumed(_KAN.format("the MLP adapter's widths"))
+    )
+    dropout: float = field(default=0.3, metadata=_assumed(_KAN.format("the MLP adapter's")))
+    grid: int = field(default=5, metadata=_assumed(_KAN.format("Liu et al. 2024 begin with 5")))
+    order: int = field(default=3, metadata=_assumed(_KAN.format("Liu et al. 2024 take cubic splines")))
+    span: float = field(
+        default=3.0, metadata=_assumed(_KAN.format("scaled inputs mostly lie within three deviations"))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _range("grid", self.grid, self.grid >= 1, "1 or more")
+        _range("order", self.order, self.order >= 1, "1 or more")
+        _range("span", self.span, self.span > 0, "above 0")
 
 
 def _range(name: str, value: object, holds: bool, allowed: str) -> None:
@@ -150,9 +203,16 @@ def resolve(kind: type[_Config], overrides: Sequence[str] = ()) -> _Config:
 
 
 def values(config: TrainingConfig) -> dict[str, Any]:
-    """The settings as plain JSON data, which the run's key hashes."""
+    """The settings as plain JSON data."""
     plain = dataclasses.asdict(config)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+
+
+def identity_values(config: TrainingConfig) -> dict[str, Any]:
+    """What a run's key hashes: all settings, less those that came later and are at their default."""
+    plain, defaults = values(config), values(type(config)())
+    quiet = {item.name for item in dataclasses.fields(config) if item.metadata.get("added")}
+    return {name: value for name, value in plain.items() if name not in quiet or value != defaults[name]}
 
 
 def described(config: TrainingConfig) -> dict[str, dict[str, Any]]:

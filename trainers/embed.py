@@ -97,11 +97,11 @@ def hidden_layer(run: Run, features: np.ndarray, device: str = "cpu") -> np.ndar
     import torch  # so that a run whose view is complete costs no second
     from safetensors.torch import load
 
-    from trainers.mlp_adapter import MLPAdapter
+    from trainers.adapters import build_adapter
     from trainers.training_loop import forward
 
     record = run.record
-    model = MLPAdapter(record["width"], len(record["classes"]), hidden=record["hidden"])
+    model = build_adapter(record["trainer"], record["width"], len(record["classes"]), record)
     model.load_state_dict(load(run.checkpoint()))
     model.to(device)
     rows = torch.from_numpy(np.ascontiguousarray(features, np.float32)).to(device)

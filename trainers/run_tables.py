@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from feature_repo.commands import print_verdict
 from feature_repo.console import Table, console
+from feature_repo.pull_command import print_verdict
 from feature_repo.training_set import Coverage
 from trainers.run import Run
 

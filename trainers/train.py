@@ -15,19 +15,19 @@ import torch
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.selection import Selection
-from trainers.config import AdapterConfig, described, values
+from trainers.adapters import adapter_name, adapter_shape, build_adapter
+from trainers.config import AdapterConfig, described, identity_values
 from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores, score
-from trainers.mlp_adapter import MLPAdapter
+from trainers.optimisation import check_precision, corpus_weights
 from trainers.protocols import Plan, Split, plan_splits
+from trainers.resumption import Resumption
 from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
 from trainers.training_loop import Epoch, fit, forward, seeded
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
     from feature_repo.training_set import TrainingSet
-
-TRAINER = "mlp"
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ def train(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
-    """Train the MLP adapter on pooled views, one run per seed and fold.
+    """Train an adapter on pooled views, one run per seed and fold.
 
     Args:
         store: the store.
         slots: slots or views; their vectors are put side by side in this order.
-        config: the adapter's settings.
+        config: the adapter's settings, whose type says which adapter.
         protocol: ``official`` or ``speaker-folds``.
         folds: number of folds for ``speaker-folds``.
         only_folds: train only these folds; all by default.
@@ -110,18 +110,21 @@ def train(
         progress: callbacks.
 
     Raises:
-        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict or class weight that does not exist.
-        BadInputError: a sequence view, a slot named twice, or rows that the protocol can't split.
+        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict, class weight or corpus weight that does
+            not exist.
+        BadInputError: a sequence view, a slot named twice, rows that the protocol can't split, or a precision that the
+            device does not have.
         LeakageError: a view was learned from rows that would be selected or scored on.
     """
     progress = progress or Progress()
+    check_precision(config.precision, device)
     if not slots or len(set(slots)) != len(slots):
         raise BadInputError(f"slots {', '.join(slots) or '(none)'}: name one or more, each once")
     training_set = store.pull(
         slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile, verdict=verdict
     )
     for slot in training_set.steps:
-        raise BadInputError(f"slot {slot!r} is a sequence; the MLP adapter takes pooled views")
+        raise BadInputError(f"slot {slot!r} is a sequence; an adapter takes pooled views")
     plan = plan_splits(
         protocol,
         training_set.manifest,
@@ -177,7 +180,12 @@ class _Job:
         features = np.concatenate(list(pooled.values()), axis=1)
         self.inputs = torch.from_numpy(features).to(self.device)
         self.targets = torch.from_numpy(self.training_set.labels).to(self.device)
+        self.row_weights = corpus_weights(
+            self.config.corpus_weights, self.training_set.manifest["corpus"].to_list(), self.targets.device
+        )
         self.snapshot = self.training_set.snapshot()
+        self.trainer = adapter_name(self.config)
+        self.shape = adapter_shape(self.config)
 
     def identity(self, split: Split, seed: int) -> dict[str, Any]:
         """Everything that decides the run's numbers."""
@@ -185,8 +193,8 @@ class _Job:
         return {
             # Without one nothing is said, so that the keys of earlier runs stand.
             **({"verdict": verdict.identity()} if verdict else {}),
-            "trainer": TRAINER,
-            "settings": values(self.config),
+            "trainer": self.trainer,
+            "settings": identity_values(self.config),
             "protocol": self.plan.protocol,
             "folds": len(self.plan.splits),
             "fold": split.fold,
@@ -202,8 +210,12 @@ class _Job:
 
         data = self.training_set
         index = {part: torch.from_numpy(rows).to(self.device) for part, rows in split.parts().items()}
+        identity = self.identity(split, seed)
+        resumption = Resumption(self.store.files, run_key(identity), self.device)
         with seeded(seed):
-            model = build_adapter(sum(self.widths), len(data.classes), self.config).to(self.device)
+            model = build_adapter(
+                self.trainer, sum(self.widths), len(data.classes), self.shape, self.config.dropout
+            ).to(self.device)
             if self.config.scaling != "none":
                 each = self.widths if self.config.scaling == "view" else [1] * sum(self.widths)
                 model.scale_by(self.inputs[index["train"]], each)
@@ -215,6 +227,8 @@ class _Job:
                 validation=index["validation"],
                 classes=data.classes,
                 config=self.config,
+                row_weights=self.row_weights,
+                resumption=resumption,
                 on_epoch=on_epoch,
             )
         shares = {
@@ -226,7 +240,6 @@ class _Job:
             for part, p in shares.items()
         }
         parts = parts_of(data, split)
-        identity = self.identity(split, seed)
         record = {
             "key": run_key(identity),
             **{name: value for name, value in identity.items() if name not in ("settings", "views")},
@@ -237,7 +250,7 @@ class _Job:
             "fingerprints": dict(data.fingerprints),
             "upstream": self.upstream,
             "width": sum(self.widths),
-            "hidden": list(self.config.hidden),
+            **self.shape,
             "corpora": sorted(data.manifest["corpus"].unique()),
             "classes": list(data.classes),
             "rows": {part: len(rows) for part, rows in split.parts().items()},
@@ -254,11 +267,11 @@ class _Job:
             "libraries": {"python": platform.python_version(), "torch": torch.__version__},
             "device": self.device,
         }
-        return write_run(
+        run = write_run(
             self.store.files,
             record,
             config={
-                "trainer": TRAINER,
+                "trainer": self.trainer,
                 "code_version": CODE_VERSION,
                 "data": {name: record[name] for name in _DATA if name in record},
                 "settings": described(self.config),
@@ -268,14 +281,11 @@ class _Job:
             predictions=_predictions(data, split, shares["test"]),
             checkpoint=save({name: tensor.cpu() for name, tensor in model.state_dict().items()}),
         )
+        resumption.remove()
+        return run
 
 
 _DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot", "verdict")
-
-
-def build_adapter(width: int, classes: int, config: AdapterConfig) -> MLPAdapter:
-    """The adapter that the settings describe, with fresh weights."""
-    return MLPAdapter(width, classes, hidden=config.hidden, dropout=config.dropout)
 
 
 def _chosen(plan: Plan, only: Sequence[int]) -> Sequence[Split]:

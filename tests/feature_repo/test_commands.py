@@ -103,6 +103,34 @@ def test_pull_writes_what_is_stored(app, store, tmp_path):
     assert set(frame["utterance_id"]) == {"c/one", "c/three"}
 
 
+def test_pull_names_views_by_aliases(app, store, tmp_path):
+    fill(store, [OTHER], compute)
+    out = tmp_path / "out.npz"
+    told = run(app, "pull", f"raw={TEXT.view}", f"adapted={OTHER.view}", "-o", out).output
+    assert "raw" in told
+    assert OTHER.view in told
+    with np.load(out) as found:
+        assert {"raw", "adapted", "raw_present", "adapted_content_key"} <= set(found.files)
+    with pytest.raises(BadInputError, match=f"other_text={OTHER.view}"):
+        run(app, "pull", TEXT.view, OTHER.view)
+
+
+def test_pull_by_dialogue_writes_the_index(app, store, tmp_path):
+    rows = store.manifest().with_columns(
+        dialogue_id=pl.lit("c/d"), turn=pl.int_range(pl.len(), dtype=pl.Int32), emotion=pl.lit("joy")
+    )
+    store.write_manifest("c", rows)
+    out = tmp_path / "out.npz"
+    told = " ".join(run(app, "pull", "text", "--by", "dialogue", "-o", out).output.split())
+    assert "1 dialogues, the longest of 2 turns; 2 turns are targets, 0 are context alone" in told
+    with np.load(out) as found:
+        assert found["dialogue_ids"].tolist() == ["c/d"]
+        assert found["ids"][found["dialogue_index"][0]].tolist() == ["c/one", "c/three"]
+        assert found["dialogue_targets"].all()
+    run(app, "pull", "text", "--by", "dialogue", "-o", tmp_path / "out.parquet")
+    assert pl.read_parquet(tmp_path / "out.parquet")["dialogue_turn"].to_list() == [0, 1]
+
+
 def test_pull_follows_a_file_of_ids(app, store, tmp_path):
     (tmp_path / "ids.txt").write_text("c/three\nc/one\n")
     run(app, "pull", "text", "--ids", tmp_path / "ids.txt", "-o", tmp_path / "out.parquet")

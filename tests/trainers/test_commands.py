@@ -73,6 +73,13 @@ def test_embed_stores_the_layer(planted: Planted) -> None:
     assert "240 were there" in _run(planted, "embed", record["key"])
 
 
+def test_the_model_is_chosen_by_name(planted: Planted) -> None:
+    words = ["train", "--slots", "text", "--seeds", "0", "--model", "kan", "--set", "hidden=[8,4]", *FAST]
+    (record,) = _records(planted, *words)
+    assert (record["trainer"], record["hidden"]) == ("kan", [8, 4])
+    assert "KAN adapter without its settings" in _run(planted, "runs", record["key"])
+
+
 def test_folds_by_speaker(planted: Planted) -> None:
     words = [
         "train",
@@ -94,8 +101,13 @@ def test_folds_by_speaker(planted: Planted) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["train", "--slots", "text", "--set", "speed=1"], "unknown config key 'speed'; allowed: batch_size"),
+        (
+            ["train", "--slots", "text", "--set", "speed=1"],
+            "unknown config key 'speed'; allowed: accumulate, batch_size",
+        ),
         (["train", "--slots", "text", "--set", "lr=fast"], "config key 'lr'"),
+        (["train", "--slots", "text", "--model", "cnn"], "unknown model 'cnn'; allowed: kan, mlp"),
+        (["train", "--slots", "text", "--set", "grid=3"], "unknown config key 'grid'"),
         (["train", "--slots", "text", "--seeds", "one"], "seeds 'one'"),
         (["train", "--slots", "text", "--seeds", "1,1"], "each once"),
         (["train", "--slots", "text", "--protocol", "random"], "'random'; allowed: official, speaker-folds"),

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.config import AdapterConfig, TrainingConfig, described, resolve, values
+from trainers.config import (
+    AdapterConfig,
+    KANConfig,
+    TrainingConfig,
+    described,
+    identity_values,
+    resolve,
+    values,
+)
 
 # papers/000 III-B2, copied by hand.
 PAPER = {
@@ -48,6 +56,11 @@ def test_a_changed_value_of_the_paper_is_assumed_and_tells_the_papers() -> None:
         ("hidden=[64,32]", "hidden", [64, 32]),
         ("selection=uar", "selection", "uar"),
         ("class_weights.fear=15", "class_weights", {"fear": 15.0}),
+        ("clip_norm=1", "clip_norm", 1.0),
+        ("accumulate=4", "accumulate", 4),
+        ("ema=0.999", "ema", 0.999),
+        ("precision=bfloat16", "precision", "bfloat16"),
+        ("corpus_weights.meld=4", "corpus_weights", {"meld": 4.0}),
         ("class_weights={fear: 15, joy: 1}", "class_weights", {"fear": 15.0, "joy": 1.0}),
     ],
 )
@@ -87,9 +100,37 @@ def test_an_unknown_key_is_named_with_those_that_exist() -> None:
         "class_weights=3",
         "patience=0",
         "validation_share=1",
+        "clip_norm=-1",
+        "accumulate=0",
+        "ema=1",
+        "precision=float8",
+        "corpus_weights.meld=0",
         "lr=[",
     ],
 )
 def test_a_bad_value_names_its_key(override: str) -> None:
     with pytest.raises(BadInputError, match=override.split("=")[0].split(".")[0]):
         resolve(AdapterConfig, [override])
+
+
+@pytest.mark.parametrize("override", ["grid=0", "order=0", "span=0", "dropout=1"])
+def test_a_bad_value_of_the_kan_adapter_names_its_key(override: str) -> None:
+    with pytest.raises(BadInputError, match=override.split("=")[0]):
+        resolve(KANConfig, [override])
+
+
+def test_the_kan_adapters_own_settings_are_no_papers() -> None:
+    told = described(resolve(KANConfig))
+    for name in ("hidden", "dropout", "grid", "order", "span"):
+        assert told[name]["assumed"] is True
+        assert "papers/002" in told[name]["why"]
+    assert told["lr"] == {"value": 0.001, "source": "papers/000 III-B2"}
+
+
+@pytest.mark.parametrize("kind", [AdapterConfig, KANConfig])
+def test_a_key_holds_a_later_setting_only_where_it_was_changed(kind: type[AdapterConfig]) -> None:
+    later = {"clip_norm", "accumulate", "ema", "precision", "corpus_weights"}
+    plain = identity_values(kind())
+    assert set(plain) == {item.name for item in dataclasses.fields(kind)} - later
+    changed = identity_values(resolve(kind, ["ema=0.99", "lr=0.001", "accumulate=1"]))
+    assert changed == plain | {"ema": 0.99}

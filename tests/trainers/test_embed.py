@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load
 
 from tests.trainers.conftest import Planted, toy_rows
-from trainers.config import AdapterConfig
+from trainers.config import AdapterConfig, KANConfig
 from trainers.embed import adapter_recipe, embed
+from trainers.kan_adapter import KANAdapter
 from trainers.run import Run
 from trainers.train import train
 
@@ -29,6 +30,27 @@ def _by_hand(run: Run, rows: np.ndarray) -> np.ndarray:
         hidden = (hidden - state[f"{norm}.running_mean"]) / np.sqrt(state[f"{norm}.running_var"] + 1e-5)
         hidden = np.maximum(hidden * state[f"{norm}.weight"] + state[f"{norm}.bias"], 0)
     return hidden
+
+
+def test_a_kan_adapters_layer_is_stored_too(planted: Planted) -> None:
+    config = KANConfig(max_epochs=3, hidden=(16, 6), grid=4)
+    (run,) = train(planted.store, ["text"], config=config, protocol="official").runs
+    assert run.record["trainer"] == "kan"
+    recipe, report = embed(planted.store, run)
+    assert (recipe.width, report.views[recipe.view].computed) == (6, 240)
+    pulled = planted.store.pull([recipe.view])
+    rows = torch.from_numpy(np.stack([planted.vectors[name][:8] for name in pulled.ids]))
+    model = KANAdapter(8, len(run.record["classes"]), hidden=(16, 6), grid=4)
+    model.load_state_dict(load(run.checkpoint()))
+    with torch.no_grad():
+        expected = model.eval().hidden(rows).numpy()
+    np.testing.assert_allclose(pulled.pooled[recipe.slot], expected, rtol=1e-4, atol=1e-5)
+    # What is stored is what the run's head was scored on.
+    shares = model.head(torch.from_numpy(expected)).softmax(1).detach().numpy()
+    told = run.predictions()
+    places = [pulled.ids.index(name) for name in told["utterance_id"]]
+    columns = [f"p_{name}" for name in run.record["classes"]]
+    np.testing.assert_allclose(shares[places], told.select(columns).to_numpy(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("slots", [("text",), ("text", "speech"), ("speech", "text")])

@@ -10,6 +10,7 @@ import pytest
 from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.files import FileLayer
 from trainers import run as module
+from trainers.config import AdapterConfig, identity_values
 from trainers.run import Run, find_run, finished_run, finished_runs, ids_digest, run_key, write_run
 
 IDENTITY = {"settings": {"lr": 0.001}, "protocol": "official", "fold": 0, "seed": 0, "snapshot": "a" * 64}
@@ -49,6 +50,29 @@ def test_a_key_changes_with_all_that_decides_the_numbers(change: dict[str, Any])
     assert len(key) == 12
     assert run_key(dict(reversed(IDENTITY.items()))) == key
     assert run_key(IDENTITY | change) != key
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (AdapterConfig(), "c5a1a2012aca"),
+        (AdapterConfig(lr=1e-4, class_weights={"fear": 15.0}, selection="uar"), "710ae30caa6f"),
+    ],
+)
+def test_the_keys_of_runs_that_are_stored_stand(config: AdapterConfig, key: str) -> None:
+    """Keys as they were before the adapters had more settings: else every stored run would be run again."""
+    identity = {
+        "trainer": "mlp",
+        "settings": identity_values(config),
+        "protocol": "official",
+        "folds": 1,
+        "fold": 0,
+        "seed": 0,
+        "labels": "seven",
+        "views": ["a" * 64],
+        "snapshot": "b" * 64,
+    }
+    assert run_key(identity) == key
 
 
 def test_a_key_changes_with_the_trainers_code(monkeypatch: pytest.MonkeyPatch) -> None:

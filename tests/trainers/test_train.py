@@ -112,6 +112,8 @@ def test_a_changed_row_makes_it_a_new_run(planted: Planted, change: str) -> None
     "change",
     [
         {"config": dataclasses.replace(FAST, label_smoothing=0.1)},
+        {"config": dataclasses.replace(FAST, ema=0.9)},
+        {"config": dataclasses.replace(FAST, corpus_weights={"toy": 2.0})},
         {"seeds": (1,)},
         {"slots": ("text", "speech")},
         {"slots": ("speech", "text")},
@@ -169,6 +171,37 @@ def test_slots_are_named_once(planted: Planted, slots: tuple[str, ...]) -> None:
 def test_an_unknown_slot_is_named(planted: Planted) -> None:
     with pytest.raises(UnknownNameError, match="'face'; allowed: .*speech.*text"):
         _train(planted, ("face",))
+
+
+def test_a_corpus_weight_reaches_its_rows(planted: Planted) -> None:
+    rows = toy_rows()
+    other = pl.col("utterance_id").str.replace("toy/", "extra/")
+    extra = rows.filter(pl.col("split") == "train").with_columns(
+        utterance_id=other,
+        corpus=pl.lit("extra"),
+        emotion=pl.lit("anger"),
+        dialogue_id=pl.lit("extra/d"),
+        speaker_id=pl.lit("extra/s"),
+    )
+    for name in extra["utterance_id"]:
+        planted.vectors[name] = planted.vectors[name.replace("extra/", "toy/")]
+    planted.store.write_manifest("extra", extra)
+    planted.write_rows(rows)
+    said = {}
+    for weight in (0.01, 100.0):
+        config = dataclasses.replace(FAST, corpus_weights={"extra": weight})
+        (run,) = _train(planted, config=config).runs
+        said[weight] = float((run.predictions()["predicted"] == "anger").mean())  # type: ignore[arg-type]
+    # The extra corpus calls everything anger: who listens to it does so too.
+    assert said[0.01] < 0.5
+    assert said[100.0] > 0.9
+    with pytest.raises(UnknownNameError, match="'meld'; allowed: extra, toy"):
+        _train(planted, config=dataclasses.replace(FAST, corpus_weights={"meld": 2.0}))
+
+
+def test_a_precision_that_the_device_lacks_is_refused(planted: Planted) -> None:
+    with pytest.raises(BadInputError, match="'float16' needs a GPU"):
+        _train(planted, config=dataclasses.replace(FAST, precision="float16"))
 
 
 def test_code_version_rises_with_the_numbers(planted: Planted) -> None:

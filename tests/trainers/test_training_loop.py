@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.errors import BadInputError
 from trainers.config import AdapterConfig
 from trainers.mlp_adapter import MLPAdapter
-from trainers.training_loop import Epoch, Fit, batches, class_weights, fit, forward, seeded
+from trainers.training_loop import Epoch, Fit, fit, forward, seeded
 
 CLASSES = ("neutral", "joy", "anger")
 
@@ -119,13 +119,6 @@ def test_the_learning_rate_falls_on_a_plateau() -> None:
     assert [epoch.lr for epoch in told.epochs[:5]] == pytest.approx([1e-12] * 4 + [1e-13])
 
 
-@pytest.mark.parametrize("rows", [2, 31, 32, 33, 64, 65])
-def test_every_row_is_in_one_batch_and_no_batch_has_one_row(rows: int) -> None:
-    parts = batches(torch.randperm(rows), 32)
-    assert sorted(torch.cat(parts).tolist()) == list(range(rows))
-    assert all(2 <= len(part) <= 33 for part in parts)
-
-
 def test_a_last_batch_of_one_row_does_not_crash_batch_norm() -> None:
     inputs, labels = _data(43)
     with seeded(0):
@@ -169,16 +162,6 @@ def test_a_loss_that_is_not_a_number_is_told_and_not_trained_on() -> None:
             classes=CLASSES,
             config=AdapterConfig(),
         )
-
-
-def test_class_weights_go_by_name() -> None:
-    # papers/000 III-B3 lists surprise 15, fear 15, disgust 6, ...: by name whatever the order of the classes.
-    named = {"anger": 6.0, "neutral": 4.0}
-    assert class_weights(named, CLASSES, torch.device("cpu")).tolist() == [4.0, 1.0, 6.0]  # type: ignore[union-attr]
-    assert class_weights(named, CLASSES[::-1], torch.device("cpu")).tolist() == [6.0, 1.0, 4.0]  # type: ignore[union-attr]
-    assert class_weights({}, CLASSES, torch.device("cpu")) is None
-    with pytest.raises(UnknownNameError, match="'happy'; allowed: anger, joy, neutral"):
-        class_weights({"happy": 1.0}, CLASSES, torch.device("cpu"))
 
 
 @pytest.mark.parametrize("heavy", CLASSES)

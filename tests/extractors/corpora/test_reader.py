@@ -12,8 +12,8 @@ from feature_repo.errors import BadInputError, UnknownNameError
 
 def test_the_readers_of_this_package_are_found_without_a_list() -> None:
     assert set(reader_names()) >= {
-        *("ckplus", "crowdflower", "fer2013", "goemotions", "iemocap"),
-        *("jaffe", "meld", "rafdb", "ravdess", "table"),
+        *("carer", "ckplus", "crowdflower", "fer2013", "goemotions", "iemocap", "isear"),
+        *("jaffe", "meld", "rafdb", "ravdess", "semeval", "table"),
     }
 
 
