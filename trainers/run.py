@@ -125,10 +125,11 @@ def find_run(files: FileLayer, name: str) -> Run:
         UnknownNameError: none or several keys begin so.
     """
     keys = [key for key in files.list_folders(RUNS) if key.startswith(name)] if name else []
-    run = finished_run(files, keys[0]) if len(keys) == 1 else None
-    if run is None:
+    # An unfinished run has a folder too, with what it would go on from.
+    found = [run for run in (finished_run(files, key) for key in keys) if run is not None]
+    if len(found) != 1:
         raise UnknownNameError("finished run", name, [run.key for run in finished_runs(files)])
-    return run
+    return found[0]
 
 
 def write_run(

@@ -125,6 +125,7 @@ def test_runs_are_found_by_a_beginning_that_only_one_has(tmp_path: Path) -> None
     files = FileLayer(str(tmp_path))
     _write(files, "abcd00000000", created="2026-02")
     _write(files, "abff00000000", created="2026-01")
+    files.write("runs/abce00000000/resume.pt", b"unfinished")
     assert find_run(files, "abc").key == "abcd00000000"
     assert [run.key for run in finished_runs(files)] == ["abff00000000", "abcd00000000"]
     for name in ("ab", "x", ""):
