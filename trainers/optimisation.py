@@ -54,6 +54,8 @@ class Optimisation:
         # Batch norm's statistics are running averages already: they are taken over as they are.
         self._average = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))  # type: ignore[no-untyped-call]
+            if config.ema
+            else None
         )
 
     @property

@@ -118,6 +118,13 @@ def test_the_average_of_the_weights_is_the_one_by_hand() -> None:
         torch.testing.assert_close(told, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_without_an_average_the_model_itself_is_kept_and_nothing_is_copied() -> None:
+    model = _plain_model()
+    plain = _optimisation(model)
+    assert plain.result is model
+    assert plain.state()["average"] is None
+
+
 def test_the_average_is_what_is_validated_and_kept() -> None:
     plain, averaged = _plain_model(), _plain_model()
     one = _fit(plain)
