@@ -66,6 +66,8 @@ def review(
 def _apply(store: Store, path: Path, profile: str | None) -> None:
     from extractors.quality.review_file import read_review
 
+    if profile is not None:
+        store.catalog.slots(profile)  # a slip is told before anything is stored
     decisions = read_review(store, path)
     changed = store.reviews.add(decisions)
     console.print(f"{decisions.height:,} decisions in {escape(str(path))}, {changed:,} of them new")

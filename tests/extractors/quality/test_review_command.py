@@ -109,3 +109,12 @@ def test_what_cannot_be_asked(store, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match=r"line \d+ 'perhaps'"):
         command("--apply", tmp_path / "sheets" / "review.csv")
     assert store.reviews.read().is_empty()
+
+
+def test_a_profile_that_is_not_there_stores_no_decision(store, tmp_path: Path) -> None:
+    command("--out", tmp_path / "sheets")
+    path = tmp_path / "sheets" / "review.csv"
+    decide(path, {("c/a2", 0): "reject"})
+    with pytest.raises(UnknownNameError, match="'papre'"):
+        command("--apply", path, "--profile", "papre")
+    assert store.reviews.read().is_empty()
