@@ -1,7 +1,7 @@
 """A run's resolved settings: each knows whether a paper states it or we assumed it, and why."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -10,6 +10,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 SelectionScore = Literal["weighted_f1", "uar", "accuracy", "macro_f1"]
 Scaling = Literal["view", "feature", "none"]
 Precision = Literal["float32", "bfloat16", "float16"]
+Optimizer = Literal["adam", "adamw"]
 _Config = TypeVar("_Config", bound="TrainingConfig")
 
 _ADAPTER = {"source": "papers/000 III-B2"}
@@ -29,8 +30,8 @@ class TrainingConfig:
     """How any light trainer fits: optimiser, schedule, stopping, loss and selection.
 
     Attributes:
-        lr: Adam's first learning rate.
-        weight_decay: L2 penalty inside Adam.
+        lr: the optimizer's first learning rate.
+        weight_decay: ``adam`` adds it to the gradient as an L2 penalty, ``adamw`` takes it off the weights.
         batch_size: rows a step.
         max_epochs: passes over the training rows at most.
         patience: epochs without a better validation score before training stops.
@@ -47,6 +48,7 @@ class TrainingConfig:
             and kept. 0 is without.
         precision: what the training steps multiply in; weights and validation stay float32. float16 needs a GPU.
         corpus_weights: weight of a row in the loss by its corpus's name; a corpus that is not named weighs 1.
+        optimizer: ``adam`` or ``adamw``.
 
     Raises:
         BadInputError: a value outside its range.
@@ -79,6 +81,7 @@ class TrainingConfig:
     corpus_weights: dict[str, float] = field(
         default_factory=dict, metadata=_added("the paper balances its corpora by choosing rows")
     )
+    optimizer: Optimizer = field(default="adam", metadata={**_ADAPTER, "added": True})
 
     def __post_init__(self) -> None:
         _range("lr", self.lr, self.lr > 0, "above 0")
@@ -166,12 +169,15 @@ def _range(name: str, value: object, holds: bool, allowed: str) -> None:
         raise BadInputError(f"config key {name!r} is {value!r}; allowed: {allowed}")
 
 
-def resolve(kind: type[_Config], overrides: Sequence[str] = ()) -> _Config:
+def resolve(
+    kind: type[_Config], overrides: Sequence[str] = (), *, values: Mapping[str, Any] | None = None
+) -> _Config:
     """The settings with the caller's overrides.
 
     Args:
         kind: the settings' dataclass.
         overrides: ``key=value`` each, values in YAML: ``lr=1e-4``, ``hidden=[64,32]``, ``class_weights.fear=15``.
+        values: plain values that the overrides go on top of, as an experiment file or a run's folder has them.
 
     Raises:
         UnknownNameError: a key that the settings do not have.
@@ -185,6 +191,14 @@ def resolve(kind: type[_Config], overrides: Sequence[str] = ()) -> _Config:
     names = [item.name for item in dataclasses.fields(kind)]
     merged = OmegaConf.structured(kind)
     OmegaConf.set_readonly(merged, False)
+    for key, value in (values or {}).items():
+        if key not in names:
+            raise UnknownNameError("config key", key, names)
+        try:
+            merged = OmegaConf.merge(merged, {key: value})
+        except (OmegaConfBaseException, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BadInputError(f"config key {key!r} can't be {value!r}: {reason}") from error
     for override in overrides:
         key, separator, _ = override.partition("=")
         key = key.strip()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from feature_repo.errors import BadInputError
-from trainers.config import SelectionScore, TrainingConfig
+from trainers.config import Optimizer, SelectionScore, TrainingConfig
 
 _FUSION = {"source": "papers/000 III-B3"}
 _GATED = {"source": "papers/003 3.1"}
@@ -26,8 +26,11 @@ class FusionConfig(TrainingConfig):
     Attributes:
         modality_dropout: chance of hiding a present slot of a row in training; never all of them.
         dropout: chance of dropping a unit before the head, in attention models inside the layers too.
+        scaling: ``view`` centres every feature and divides each slot by one deviation of the training rows; ``none``
+            leaves inputs as they are.
     """
 
+    optimizer: Optimizer = field(default="adamw", metadata=_FUSION)
     lr: float = field(default=1e-5, metadata=_FUSION)
     weight_decay: float = field(
         default=0.01, metadata=_assumed("the paper names AdamW only; its usual value")
@@ -41,9 +44,14 @@ class FusionConfig(TrainingConfig):
     label_smoothing: float = field(default=0.2, metadata=_FUSION)
     modality_dropout: float = field(default=0.0, metadata=_assumed("papers/000 names none"))
     dropout: float = field(default=0.0, metadata=_assumed("papers/000 names none"))
+    scaling: Literal["view", "none"] = field(
+        default="view", metadata=_assumed("the paper doesn't say how inputs are scaled; as in the adapters")
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _choice("optimizer", self.optimizer, ("adam", "adamw"))
+        _choice("scaling", self.scaling, ("view", "none"))
         _share("modality_dropout", self.modality_dropout)
         _share("dropout", self.dropout)
 
