@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from extractors.quality.plot_style import (
+from feature_repo.labels import EMOTIONS
+from feature_repo.manifest import SPLITS
+from feature_repo.measures import Measures
+from feature_repo.plot_style import (
     BLUE,
     ORANGE,
     REASON_COLOURS,
@@ -20,9 +23,6 @@ from extractors.quality.plot_style import (
     save,
     styled,
 )
-from feature_repo.labels import EMOTIONS
-from feature_repo.manifest import SPLITS
-from feature_repo.measures import Measures
 from feature_repo.quality_config import QualityConfig, Threshold
 from feature_repo.verdict import REASONS, UNMEASURED
 

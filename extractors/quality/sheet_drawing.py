@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from extractors.quality.plot_style import GREEN, GREY, ORANGE, VERMILION
+from feature_repo.plot_style import GREEN, GREY, ORANGE, VERMILION
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

@@ -12,9 +12,9 @@ from extractors.quality.figures import (
     reason_figure,
     write_figures,
 )
-from extractors.quality.plot_style import REASON_COLOURS, styled
 from feature_repo.labels import EMOTIONS
 from feature_repo.measures import Measures
+from feature_repo.plot_style import REASON_COLOURS, styled
 from feature_repo.quality_config import Threshold, load_quality_config
 from feature_repo.verdict import REASONS
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from extractors.quality.plot_style import GREEN, ORANGE, VERMILION
 from extractors.quality.sheet_drawing import (
     WIDTH,
     Box,
@@ -17,6 +16,7 @@ from extractors.quality.sheet_drawing import (
     draw_sheet,
     save_sheet,
 )
+from feature_repo.plot_style import GREEN, ORANGE, VERMILION
 
 BLUE_PICTURE = np.full((100, 160, 3), (0, 0, 255), np.uint8)
 

@@ -1,4 +1,4 @@
-"""How the figures of quality control look: one palette, one font, the same bytes for the same numbers."""
+"""How the figures look: one palette, one font, the same bytes for the same numbers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
