@@ -66,6 +66,7 @@ class Mamba(nn.Module):
             else:
                 self.dt_proj.weight.uniform_(-spread, spread)
             self.dt_proj.bias.copy_(initial_dt_bias(self.d_inner, dt_min, dt_max, dt_init_floor))
+        without_decay(self.A_log, self.D, self.dt_proj.bias)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The block's output for every step.
@@ -106,6 +107,12 @@ def initial_dt_bias(channels: int, smallest: float, largest: float, floor: float
     span = math.log(largest) - math.log(smallest)
     sizes = torch.exp(torch.rand(channels) * span + math.log(smallest)).clamp(min=floor)
     return sizes + torch.log(-torch.expm1(-sizes))
+
+
+def without_decay(*parameters: nn.Parameter) -> None:
+    """Mark parameters as mamba_ssm marks them for optimizers, which `parameter_groups` reads."""
+    for parameter in parameters:
+        parameter._no_weight_decay = True  # type: ignore[attr-defined]
 
 
 def check_steps(x: Tensor, lengths: Tensor | None, width: int) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from feature_repo.errors import BadInputError
 from trainers.mamba.backend import scan_by_heads
-from trainers.mamba.mamba import check_steps, initial_dt_bias
+from trainers.mamba.mamba import check_steps, initial_dt_bias, without_decay
 from trainers.mamba.scan import behind_lengths
 
 _EPS = 1e-5  # of the norm in mamba_ssm
@@ -82,6 +82,8 @@ class Mamba2(nn.Module):
         self.D = nn.Parameter(torch.ones(self.nheads))
         self.norm = _GatedNorm(self.d_inner, ngroups, norm_before_gate)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=bias)
+        # The last is a norm's scale; see `parameter_groups`.
+        without_decay(self.A_log, self.D, self.dt_bias, self.norm.weight)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The block's output for every step.

@@ -1,0 +1,83 @@
+"""Which parameters decay."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.trainers.fusion.fusion_batches import CLASSES, SLOTS, small
+from trainers.fusion.registry import build, fusion_names
+from trainers.mamba.mamba import Mamba
+from trainers.mamba.mamba2 import Mamba2
+from trainers.mlp_adapter import MLPAdapter
+from trainers.parameter_groups import parameter_groups
+
+
+def _names(model: nn.Module) -> tuple[set[str], set[str]]:
+    """Names of the decayed and of the undecayed."""
+    named = {id(parameter): name for name, parameter in model.named_parameters()}
+    found: dict[bool, set[str]] = {True: set(), False: set()}
+    for group in parameter_groups(model, 0.1):
+        assert group["weight_decay"] in (0.1, 0.0)
+        found[group["weight_decay"] > 0] |= {named[id(one)] for one in group["params"]}
+    return found[True], found[False]
+
+
+def test_of_a_mamba_block_what_mamba_ssm_marks() -> None:
+    decayed, undecayed = _names(Mamba(16, 4, bias=True))
+    assert undecayed == {"A_log", "D", "dt_proj.bias"}
+    assert decayed == {
+        "in_proj.weight",
+        "in_proj.bias",
+        "conv1d.weight",
+        "conv1d.bias",
+        "x_proj.weight",
+        "dt_proj.weight",
+        "out_proj.weight",
+        "out_proj.bias",
+    }
+
+
+def test_of_mamba_2_its_norm_too() -> None:
+    decayed, undecayed = _names(Mamba2(16, 4, headdim=8))
+    assert undecayed == {"A_log", "D", "dt_bias", "norm.weight"}
+    assert decayed == {"in_proj.weight", "conv1d.weight", "conv1d.bias", "out_proj.weight"}
+
+
+def test_norms_do_not_decay() -> None:
+    decayed, undecayed = _names(MLPAdapter(8, 3, hidden=(4,)))
+    assert undecayed == {"body.1.weight", "body.1.bias"}
+    assert decayed == {"body.0.weight", "body.0.bias", "head.weight", "head.bias"}
+    assert _names(nn.Sequential(nn.LayerNorm(4), nn.RMSNorm(4), nn.GroupNorm(2, 4)))[0] == set()
+
+
+@pytest.mark.parametrize("name", fusion_names())
+def test_every_parameter_is_in_one_group(name: str) -> None:
+    model = build(name, SLOTS, CLASSES, small(name))
+    grouped = [id(one) for group in parameter_groups(model, 0.1) for one in group["params"]]
+    assert sorted(grouped) == sorted(id(one) for one in model.parameters())
+
+
+def test_shared_and_frozen_parameters() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    model[0].bias.requires_grad_(False)
+    (only,) = parameter_groups(model, 0.1)
+    assert {id(one) for one in only["params"]} == {id(model[0].weight), id(model[1].bias)}
+    assert len(only["params"]) == 2
+
+
+def test_without_gradients_adamw_shrinks_the_decayed_alone() -> None:
+    model = Mamba(8, 2)
+    before = {name: one.detach().clone() for name, one in model.named_parameters()}
+    for one in model.parameters():
+        one.grad = torch.zeros_like(one)
+    torch.optim.AdamW(parameter_groups(model, 0.5), lr=0.1).step()
+    for name, one in model.named_parameters():
+        factor = 1.0 if name in ("A_log", "D", "dt_proj.bias") else 1 - 0.1 * 0.5
+        torch.testing.assert_close(one.detach(), before[name] * factor)
+
+
+def test_the_marks_outlive_a_move_and_a_loaded_state() -> None:
+    model = Mamba(8, 2)
+    model.load_state_dict(Mamba(8, 2).state_dict())
+    assert _names(model.to(torch.float64))[1] == {"A_log", "D", "dt_proj.bias"}

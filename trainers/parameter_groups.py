@@ -1,0 +1,47 @@
+"""Which parameters weight decay pulls to zero, and which it leaves alone."""
+
+from typing import Any
+
+from torch import nn
+
+_NORMS = (
+    nn.LayerNorm,
+    nn.RMSNorm,
+    nn.GroupNorm,
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+)
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The model's parameters in the groups that torch's optimizers take: decayed, then undecayed.
+
+    Undecayed are parameters that carry ``_no_weight_decay``, as in mamba_ssm: a Mamba block's ``A_log``, ``D`` and bias
+    of the step sizes. Zero means nothing special there: it would be decays of one per unit of time, no skip, and step
+    sizes of 0.7. Norms' scales and shifts are undecayed too, since the layer behind a norm undoes any change of its
+    scale, so that decay there only raises the effective learning rate. Other biases decay with their weights: they are
+    few and near zero, and the papers, which name a decay, leave none out.
+
+    Args:
+        model: whose parameters that need a gradient are meant, each once.
+        weight_decay: of the decayed group.
+
+    Returns:
+        Dictionaries of ``params`` and ``weight_decay``; a group without parameters is left out.
+    """
+    kept = {
+        id(parameter) for parameter in model.parameters() if getattr(parameter, "_no_weight_decay", False)
+    }
+    for module in model.modules():
+        if isinstance(module, _NORMS):
+            kept |= {id(parameter) for parameter in module.parameters(recurse=False)}
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [one for one in learned if id(one) not in kept], "weight_decay": weight_decay},
+        {"params": [one for one in learned if id(one) in kept], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
