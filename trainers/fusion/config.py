@@ -218,6 +218,59 @@ class ConversationConfig(FusionConfig):
         _choice("absent", self.absent, ("learned", "zero"))
 
 
+_PLANNED = "papers/002 plans a Mamba adapter without its settings; {}"
+
+
+@dataclass(frozen=True)
+class MambaAdapterConfig(FusionConfig):
+    """Settings of the Mamba adapter (papers/002 plans it) and its training, which is the MLP adapter's.
+
+    Attributes:
+        width: of the steps inside the model, and of the vector that ``embed`` stores.
+        depth: Mamba blocks.
+        d_state: states per channel.
+        d_conv: steps that the convolution sees.
+        expand: channels of the scan per width.
+        version: 1 for Mamba's selective scan, 2 for Mamba-2.
+        block: ``plain`` is Mamba alone; ``residual`` is ``x + Mamba(RMSNorm(x))`` and a last norm.
+        absent: what stands for a slot that a row lacks: ``zero``, or a ``learned`` vector that starts as zeros.
+    """
+
+    optimizer: Optimizer = field(default="adam", metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    lr: float = field(default=1e-3, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    weight_decay: float = field(default=1e-5, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    batch_size: int = field(default=32, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    max_epochs: int = field(default=100, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    patience: int = field(default=10, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    plateau_factor: float = field(default=0.1, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    plateau_patience: int = field(default=5, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    selection: SelectionScore = field(
+        default="weighted_f1", metadata=_assumed(_PLANNED.format("the MLP adapter's"))
+    )
+    label_smoothing: float = field(default=0.0, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    dropout: float = field(default=0.3, metadata=_assumed(_PLANNED.format("the MLP adapter's")))
+    width: int = field(default=128, metadata=_assumed(_PLANNED.format("the MLP adapter's last layer")))
+    depth: int = field(default=1, metadata=_assumed(_PLANNED.format("as in fusion, papers/000 III-B3")))
+    d_state: int = field(default=16, metadata=_assumed(_PLANNED.format("Mamba's own default")))
+    d_conv: int = field(default=4, metadata=_assumed(_PLANNED.format("as in fusion, papers/000 III-B3")))
+    expand: int = field(default=2, metadata=_assumed(_PLANNED.format("as in fusion, papers/000 III-B3")))
+    version: int = field(default=1, metadata=_assumed(_PLANNED.format("as in fusion")))
+    block: Literal["plain", "residual"] = field(
+        default="plain", metadata=_assumed(_PLANNED.format("as in fusion"))
+    )
+    absent: Literal["learned", "zero"] = field(
+        default="learned", metadata=_assumed(_PLANNED.format("as in fusion"))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("width", "depth", "d_state", "d_conv", "expand"):
+            _whole(name, getattr(self, name))
+        _check("version", self.version, self.version in (1, 2), "1, 2")
+        _choice("block", self.block, ("plain", "residual"))
+        _choice("absent", self.absent, ("learned", "zero"))
+
+
 def _attention(width: int, depth: int, heads: int, ffn_mult: int) -> None:
     for name, value in (("width", width), ("depth", depth), ("heads", heads), ("ffn_mult", ffn_mult)):
         _whole(name, value)

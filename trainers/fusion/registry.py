@@ -1,4 +1,4 @@
-"""The fusion models there are, by name: their settings without torch, the models with it."""
+"""The models over slots there are, by name: their settings without torch, the models with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from trainers.fusion.config import (
     CrossModalTransformerConfig,
     FusionConfig,
     GatedFusionConfig,
+    MambaAdapterConfig,
     MambaFusionConfig,
     TokenTransformerConfig,
 )
@@ -41,6 +42,7 @@ class FusionModel:
 
 _MODELS = {
     "mamba": FusionModel(MambaFusionConfig, "mamba_fusion", "MambaFusion"),
+    "mamba-adapter": FusionModel(MambaAdapterConfig, "mamba_adapter", "MambaAdapter"),
     "gated": FusionModel(GatedFusionConfig, "gated_fusion", "GatedFusion"),
     "token-transformer": FusionModel(TokenTransformerConfig, "token_transformer", "TokenTransformer"),
     "cross-modal-transformer": FusionModel(

@@ -1,10 +1,18 @@
 """Settings: what the papers state, what we assumed, what is refused."""
 
+from dataclasses import fields
+
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.config import described, resolve
-from trainers.fusion.config import ConversationConfig, FusionConfig, MambaFusionConfig, TokenTransformerConfig
+from trainers.config import AdapterConfig, TrainingConfig, described, resolve
+from trainers.fusion.config import (
+    ConversationConfig,
+    FusionConfig,
+    MambaAdapterConfig,
+    MambaFusionConfig,
+    TokenTransformerConfig,
+)
 from trainers.fusion.registry import fusion_model, fusion_names
 
 
@@ -33,6 +41,13 @@ def test_mamba_fusions_are_those_of_the_paper() -> None:
     }
 
 
+def test_the_mamba_adapter_trains_as_the_mlp_adapter() -> None:
+    mine, theirs = MambaAdapterConfig(), AdapterConfig()
+    common = {item.name for item in fields(TrainingConfig)} | {"dropout", "scaling"}
+    assert {name: getattr(mine, name) for name in common} == {name: getattr(theirs, name) for name in common}
+    assert mine.width == theirs.hidden[-1]
+
+
 def test_the_reports_are_those_of_its_sections() -> None:
     told = described(resolve(TokenTransformerConfig))
     stated = {name: (one["value"], one["source"]) for name, one in told.items() if "source" in one}
@@ -58,6 +73,8 @@ def test_the_reports_are_those_of_its_sections() -> None:
         ("token-transformer", "heads=7", "a multiple of heads=7"),
         ("cross-modal-transformer", "depth=0", "1 or more"),
         ("conversation", "roles=0", "1 or more"),
+        ("mamba-adapter", "width=0", "1 or more"),
+        ("mamba-adapter", "version=3", "1, 2"),
         ("conversation", "dropout=-0.1", "from 0 to below 1"),
     ],
 )

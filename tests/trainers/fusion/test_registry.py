@@ -43,9 +43,16 @@ def test_names() -> None:
         "cross-modal-transformer",
         "gated",
         "mamba",
+        "mamba-adapter",
         "token-transformer",
     ]
-    assert UTTERANCE_MODELS == ["cross-modal-transformer", "gated", "mamba", "token-transformer"]
+    assert UTTERANCE_MODELS == [
+        "cross-modal-transformer",
+        "gated",
+        "mamba",
+        "mamba-adapter",
+        "token-transformer",
+    ]
     with pytest.raises(UnknownNameError, match="fusion model 'mamba3'"):
         fusion_model("mamba3")
     with pytest.raises(
