@@ -18,6 +18,7 @@ from feature_repo.manifest import MANIFEST_SCHEMA, SPLITS
 # What the store or the reader fills itself.
 _NOT_MAPPED = ("corpus", "label_note", "media_digest", "media_size", "media_mtime_ns")
 TARGETS = tuple(name for name in MANIFEST_SCHEMA if name not in _NOT_MAPPED)
+_LABELS = {"emotion", "label_raw", "sentiment", "rater_counts"}
 _PREFIXED = ("utterance_id", "dialogue_id", "speaker_id")
 _SPLIT_NAMES = {
     **{"training": "train", "val": "dev", "valid": "dev", "validation": "dev", "development": "dev"},
@@ -46,6 +47,7 @@ class TableOptions:
     media: str = option("", "folder that relative media paths start from; by default the table's own")
     language: str = option("", "ISO 639-1 code of the texts, where no column says it")
     encoding: str = option("utf-8", "encoding of CSV, TSV and JSON Lines")
+    unlabelled: bool = option(False, "leave labels unread, for a table that is to be predicted")
 
 
 @register_reader(
@@ -89,7 +91,11 @@ def read_table(folder: Path, corpus: str, options: TableOptions) -> pl.DataFrame
         columns["media_uri"] = [_media(value, base) for value in columns["media_uri"]]
     if options.language:
         columns.setdefault("language", [options.language] * table.frame.height)
-    columns.update(_labels(columns, options.label))
+    if options.unlabelled:
+        for name in _LABELS & set(columns):
+            del columns[name]
+    else:
+        columns.update(_labels(columns, options.label))
     return pl.DataFrame(
         {
             name: pl.Series(values, dtype=MANIFEST_SCHEMA[name], strict=False)

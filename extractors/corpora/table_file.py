@@ -90,3 +90,4 @@ _READERS: dict[str, Callable[[Path, str], TableFile]] = {
     ".ndjson": _json_lines,
     ".parquet": _parquet,
 }
+TABLE_ENDINGS = frozenset(_READERS)

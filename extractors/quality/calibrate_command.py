@@ -104,7 +104,7 @@ def _calibrate_faces(store: Store, view: str, start: float, write: bool) -> None
 def _calibrate_text(store: Store, transcript: str, text: str, write: bool, device: str) -> None:
     from extractors.loading import load
     from extractors.quality.genuine_pairs import spelling_pairs, text_pairs
-    from extractors.quality.offset_search import recorded
+    from extractors.recorded import recorded
     from feature_repo.quality_config import space_name
 
     encoder = recorded(store, text)

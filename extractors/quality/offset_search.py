@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from extractors.registry import create
+from extractors.recorded import recorded
 from extractors.runner import Runner
-from feature_repo.errors import BadInputError
 from feature_repo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -76,35 +74,3 @@ def around_recipe(faces: Recipe) -> Recipe:
         faces: recipe of the sampled frames' faces.
     """
     return replace(faces, modality="offsets", settings={**faces.settings, "sampling": "offsets"})
-
-
-def recorded(
-    store: Store,
-    view: str,
-    settings: Mapping[str, str] | None = None,
-    instead: Mapping[str, str] | None = None,
-) -> Extractor:
-    """The extractor that filled a view, made again from what was told of it; its model is not loaded.
-
-    Args:
-        store: the store.
-        view: the view.
-        settings: replaces settings that were recorded, such as where a model lies.
-        instead: settings in which the extractor is to differ from the view's.
-
-    Raises:
-        BadInputError: the settings were not recorded, the weights are not at hand, or are others than the view's.
-        UnknownNameError: a setting, or the extractor, does not exist.
-    """
-    recipe, told = store.recipe(view), store.provenance(view)
-    if "settings" not in told and not settings:
-        raise BadInputError(
-            f"{view} does not tell the settings that its extractor had; give them with --faces"
-        )
-    given = {**json.loads(told.get("settings", "{}")), **(settings or {})}
-    made = create(recipe.extractor, given)
-    if recipe.fingerprint not in {each.fingerprint for each in made.recipes().values()}:
-        raise BadInputError(
-            f"{recipe.extractor} as it is set now does not give {view}: its weights or settings are others"
-        )
-    return create(recipe.extractor, {**given, **instead}) if instead else made

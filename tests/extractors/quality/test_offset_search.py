@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from extractors.extraction import extract
-from extractors.quality.offset_search import OffsetSearch, around, around_recipe, recorded
+from extractors.quality.offset_search import OffsetSearch, around, around_recipe
+from extractors.recorded import recorded
 from extractors.registry import create
 from feature_repo.errors import BadInputError
 from feature_repo.fill import fill
