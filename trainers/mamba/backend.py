@@ -16,6 +16,8 @@ from trainers.mamba.ssd import chunked_scan
 
 Backend = Literal["mamba_ssm", "numba", "plain"]
 BACKENDS: tuple[Backend, ...] = ("mamba_ssm", "numba", "plain")
+# More than this the CUDA kernel refuses (csrc/selective_scan/selective_scan.cpp of mamba_ssm 2.3).
+_MOST_STATES = 256
 
 
 def selective_scan(
@@ -74,8 +76,12 @@ def selective_scan(
 
 
 def scan_by_heads(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *, chunk_size: int) -> Tensor:
-    """The scan of Mamba-2; arguments and result as in `trainers.mamba.ssd.chunked_scan`."""
-    if best_backend(u.device, u.dtype) == "mamba_ssm":
+    """The scan of Mamba-2; arguments and result as in `trainers.mamba.ssd.chunked_scan`.
+
+    The Triton kernels of mamba_ssm multiply float32 in TF32, which keeps about three digits, unless the environment
+    says ``TRITON_F32_DEFAULT=ieee``; and add up in any order, unless it says ``MAMBA_DETERMINISTIC=1``.
+    """
+    if best_backend(u.device, u.dtype) == "mamba_ssm" and u.numel():
         from mamba_ssm.ops.triton.ssd_combined import (
             mamba_chunk_scan_combined,  # the extra cuda; imports Triton
         )
@@ -88,13 +94,28 @@ def best_backend(device: torch.device, dtype: torch.dtype) -> Backend:
     """The fastest backend for tensors of this device and type, of those that are installed and safe here."""
     if dtype == torch.float64:
         return "plain"
-    if device.type == "cuda" and importlib.util.find_spec("mamba_ssm") is not None:
+    if device.type == "cuda" and _has_mamba_ssm():
         return "mamba_ssm"
     if device.type == "cpu" and _has_omp():
         from trainers.mamba.numba_scan import launched_before_fork  # needs the extra cpu-kernels
 
         return "plain" if launched_before_fork() else "numba"
     return "plain"
+
+
+@functools.cache
+def _has_mamba_ssm() -> bool:
+    """Whether the kernels of mamba_ssm are there and load; it is built for one version of PyTorch and of CUDA."""
+    reason = "mamba-ssm is not installed; the extra affectstore[cuda] brings it"
+    if importlib.util.find_spec("mamba_ssm") is not None:
+        try:
+            importlib.import_module("mamba_ssm.ops.selective_scan_interface")
+            importlib.import_module("mamba_ssm.ops.triton.ssd_combined")
+            return True
+        except (ImportError, OSError, RuntimeError) as error:
+            reason = f"mamba-ssm does not load: {error}"
+    logging.getLogger(__name__).warning("Mamba runs step by step on the GPU: %s", reason)
+    return False
 
 
 @functools.cache
@@ -131,7 +152,12 @@ def _selective_scan_cuda(
     delta_bias: Tensor | None,
     lengths: Tensor | None,
 ) -> Tensor:
-    """The scan of mamba_ssm, which has channels before steps and knows no lengths."""
+    """The scan of mamba_ssm, which has channels before steps and knows no lengths, nor a batch of nothing.
+
+    Its backward pass adds up the gradients of A, B and C in any order, so that the last bits differ between runs.
+    """
+    if not u.numel() or A.shape[1] > _MOST_STATES:
+        return selective_scan_plain(u, delta, A, B, C, D=D, z=z, delta_bias=delta_bias, lengths=lengths)
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn  # the extra cuda; imports Triton
 
     if lengths is not None:

@@ -1,5 +1,8 @@
+import importlib.util
 import logging
 import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 import pytest
@@ -17,8 +20,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def _asked_anew() -> None:
+def _asked_anew() -> Iterator[None]:
     backend._has_omp.cache_clear()
+    backend._has_mamba_ssm.cache_clear()
+    yield
+    backend._has_mamba_ssm.cache_clear()
 
 
 def test_a_cpu_takes_the_fused_kernel_in_float32_alone() -> None:
@@ -114,6 +120,51 @@ def test_mamba_ssm_gets_channels_before_steps(monkeypatch: pytest.MonkeyPatch) -
     assert relative_error(found, right) < 1e-5
     for name in gradients:
         assert relative_error(gradients[name], right_gradients[name]) < 1e-4, name
+
+
+@pytest.mark.parametrize("case", ["no rows", "no steps", "more states than it takes"])
+def test_mamba_ssm_is_spared_what_it_refuses(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its module is not there at all, so that calling it would fail.
+    monkeypatch.setitem(sys.modules, "mamba_ssm.ops.selective_scan_interface", None)
+    inputs = {name: part.float() for name, part in scan_inputs(2, 3, 4, 257).items()}
+    if case != "more states than it takes":
+        cut = (slice(0), slice(None)) if case == "no rows" else (slice(None), slice(0))
+        inputs = {name: part[cut] if part.dim() == 3 else part for name, part in inputs.items()}
+    assert torch.equal(
+        backend.selective_scan(**inputs, backend="mamba_ssm"),
+        backend.selective_scan(**inputs, backend="plain"),
+    )
+
+
+def test_on_a_gpu_without_mamba_ssm_the_plain_scan_and_one_word(caplog: pytest.LogCaptureFixture) -> None:
+    if importlib.util.find_spec("mamba_ssm") is not None:
+        pytest.skip("mamba-ssm is installed")
+    with caplog.at_level(logging.WARNING):
+        assert backend.best_backend(torch.device("cuda"), torch.float32) == "plain"
+        assert backend.best_backend(torch.device("cuda"), torch.float32) == "plain"
+    assert [record.message.count("affectstore[cuda]") for record in caplog.records] == [1]
+
+
+def test_mamba_ssm_of_another_pytorch_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(name: str) -> ModuleType:
+        raise ImportError("undefined symbol: _ZN3c10")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr("importlib.import_module", broken)
+    with caplog.at_level(logging.WARNING):
+        assert backend.best_backend(torch.device("cuda"), torch.float32) == "plain"
+    assert "undefined symbol: _ZN3c10" in caplog.text
+
+
+def test_mamba_ssm_that_loads_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: ModuleSpec(name, None))
+    monkeypatch.setattr("importlib.import_module", lambda name: taken.append(name))
+    assert backend.best_backend(torch.device("cuda"), torch.bfloat16) == "mamba_ssm"
+    assert taken == ["mamba_ssm.ops.selective_scan_interface", "mamba_ssm.ops.triton.ssd_combined"]
+    assert backend.best_backend(torch.device("cuda"), torch.float64) == "plain"
 
 
 def test_mamba_ssm_scans_by_heads(monkeypatch: pytest.MonkeyPatch) -> None:
