@@ -78,6 +78,11 @@ class Experiment:
     settings: Mapping[str, Any] = field(default_factory=dict)
     reference: tuple[str, ...] = ()
 
+    @property
+    def chooses_folds(self) -> bool:
+        """Whether the protocol takes a number of folds."""
+        return self.protocol not in ("official", "session-folds")
+
     def config(self, overrides: Sequence[str] = ()) -> TrainingConfig:
         """The model's settings: its defaults, the file's on top, then ``key=value`` overrides.
 

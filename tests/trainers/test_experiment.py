@@ -78,7 +78,8 @@ def test_the_posters_rows_and_both_adapters_are_there_and_every_score_is_used_on
 def test_a_file_of_ones_own_says_only_what_differs(tmp_path: Path) -> None:
     path = _file(
         tmp_path,
-        "base: meld-t-v-a\nslots: [text_steps]\ntitle: deeper\nprofile: mine\nseeds: [7]\nverdict:\nsettings: {depth: 2, lr: 1e-4}\n",
+        "base: meld-t-v-a\nslots: [text_steps]\ntitle: deeper\nprofile: mine\nseeds: [7]\nverdict:\n"
+        "settings: {depth: 2, lr: 1e-4}\n",
     )
     made = load_experiment(path)
     assert (made.name, made.title, made.profile, made.seeds, made.verdict) == (
