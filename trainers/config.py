@@ -3,15 +3,18 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from feature_repo.errors import BadInputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SelectionScore = Literal["weighted_f1", "uar", "accuracy", "macro_f1"]
 Scaling = Literal["view", "feature", "none"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Optimizer = Literal["adam", "adamw"]
-_Config = TypeVar("_Config", bound="TrainingConfig")
+_Config = TypeVar("_Config", bound="DataclassInstance")
 
 _ADAPTER = {"source": "papers/000 III-B2"}
 
@@ -216,20 +219,20 @@ def resolve(
     return config
 
 
-def values(config: TrainingConfig) -> dict[str, Any]:
+def values(config: "DataclassInstance") -> dict[str, Any]:
     """The settings as plain JSON data."""
     plain = dataclasses.asdict(config)
     return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
 
 
-def identity_values(config: TrainingConfig) -> dict[str, Any]:
+def identity_values(config: "DataclassInstance") -> dict[str, Any]:
     """What a run's key hashes: all settings, less those that came later and are at their default."""
     plain, defaults = values(config), values(type(config)())
     quiet = {item.name for item in dataclasses.fields(config) if item.metadata.get("added")}
     return {name: value for name, value in plain.items() if name not in quiet or value != defaults[name]}
 
 
-def described(config: TrainingConfig) -> dict[str, dict[str, Any]]:
+def described(config: "DataclassInstance") -> dict[str, dict[str, Any]]:
     """Per setting its ``value`` and either the ``source`` that states it or ``assumed: true`` and why.
 
     A value that the caller changed is no paper's, so it is assumed too, and the paper's is told beside it.

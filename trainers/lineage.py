@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.recipe import Recipe
+from trainers.learned_weights import runs_of_weights
 from trainers.protocols import LeakageError
 from trainers.run import Run, finished_run, ids_digest
 
@@ -24,11 +25,13 @@ _MUST_NOT_MEET = {"train": ("validation", "test"), "validation": ("test",)}
 def upstream_runs(store: Store, views: Sequence[str]) -> list[Run]:
     """The runs that any of these views was learned in, directly or through the views that it reads.
 
+    A view knows its run by its recipe, or by the digest of the weights that a run ended with.
+
     Raises:
         BadInputError: a run's folder is gone or its training ids are not those that the recipe names, so that nobody
             can tell what the features have seen.
     """
-    found: dict[str, Run] = {}
+    found: dict[str, str] = {}  # key of a run -> what was learned in it
 
     def follow(recipe: Recipe) -> None:
         if "run" in recipe.settings:
@@ -37,7 +40,10 @@ def upstream_runs(store: Store, views: Sequence[str]) -> list[Run]:
                 raise BadInputError(
                     f"view {recipe.view}: run {run.key} was not trained on the ids that its recipe names"
                 )
-            add(run)
+            found.setdefault(run.key, recipe.view)
+        if recipe.weights:
+            for key in runs_of_weights(store.files, recipe.weights):
+                found.setdefault(key, recipe.view)
         for fingerprint in recipe.inputs:
             try:
                 view = store.view_of(fingerprint)
@@ -45,14 +51,31 @@ def upstream_runs(store: Store, views: Sequence[str]) -> list[Run]:
                 continue  # dropped since; a learned view's run names the runs above it itself
             follow(store.recipe(view))
 
-    def add(run: Run) -> None:
-        if run.key not in found:
-            found[run.key] = run
-            for key in run.record["upstream"]:
-                add(_run(store, key, f"run {run.key}"))
-
     for view in views:
         follow(store.recipe(view))
+    return runs_above(store, found)
+
+
+def runs_above(store: Store, keys: Iterable[str] | Mapping[str, str]) -> list[Run]:
+    """These runs and those that they learned from in turn, by key.
+
+    Args:
+        store: the store.
+        keys: keys of runs, or keys to what was learned in each, for the message.
+
+    Raises:
+        BadInputError: a run's folder is gone.
+    """
+    found: dict[str, Run] = {}
+
+    def add(key: str, reader: str) -> None:
+        if key not in found:
+            found[key] = _run(store, key, reader)
+            for above in found[key].record["upstream"]:
+                add(above, f"run {key}")
+
+    for key in keys:
+        add(key, keys[key] if isinstance(keys, Mapping) else "a model")
     return [found[key] for key in sorted(found)]
 
 

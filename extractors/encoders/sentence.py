@@ -102,8 +102,8 @@ class SentenceEncoder:
             local_files_only=True,
             model_kwargs={"dtype": getattr(torch, compute_dtype)},
         ).eval()
+        self._own_length = own = self.model.max_seq_length
         if max_length:
-            own = self.model.max_seq_length
             self.model.max_seq_length = min(max_length, own) if own else max_length
         self._device = torch.device(device)
         tokenizer = self.model.tokenizer
@@ -112,6 +112,14 @@ class SentenceEncoder:
         self._special = torch.tensor(special, device=self._device)
         name = self.model.default_prompt_name
         self.prompt: str | None = self.model.prompts.get(name) if name else None
+
+    def save(self, folder: Path) -> None:
+        """Write the model as a sentence-transformers folder that reads texts as far as the one that was loaded."""
+        reads, self.model.max_seq_length = self.model.max_seq_length, self._own_length
+        try:
+            self.model.save_pretrained(str(folder), create_model_card=False)
+        finally:
+            self.model.max_seq_length = reads
 
     def tokenise(self, texts: Sequence[str]) -> dict[str, Any]:
         """Padded token tensors on the device: ``input_ids`` and ``attention_mask`` ``[texts, longest]``."""
