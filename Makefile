@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed-with
 # compiles is kept, since librosa's first use costs half a minute otherwise.
 OFFLINE := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 HF_DATASETS_OFFLINE=1
 RUN_ENV := $(OFFLINE) NUMBA_CACHE_DIR=$(CACHE)/numba FEAST_USAGE=False TOKENIZERS_PARALLELISM=false
-TEST_ENV := $(RUN_ENV) OMP_NUM_THREADS=1 POLARS_MAX_THREADS=2
+TEST_ENV := $(RUN_ENV) OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive POLARS_MAX_THREADS=2
 
 .PHONY: help demo test test-long lint style layout walls types format bench venv wheel-check clean
 .DEFAULT_GOAL := help

@@ -4,7 +4,7 @@ In Python, ``from affectstore import open_store``; on the command line, ``affect
 """
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import typer
@@ -70,6 +70,7 @@ def command_line() -> "typer.Typer":
     import extractors.commands
     import feature_repo.commands
     import trainers.commands
+    import trainers.predict_command
 
     app = typer.Typer(
         name="affectstore",
@@ -101,13 +102,33 @@ def command_line() -> "typer.Typer":
         room.add_commands(app)
         for command in app.registered_commands[already:]:
             command.rich_help_panel = panel
+    trainers.predict_command.add_commands(app, _read_clips, _compute_views)
+    app.registered_commands[-1].rich_help_panel = "What is learned"
     return app
+
+
+def _read_clips(*arguments: Any, **options: Any) -> Any:
+    """The extractors' reading of clips, for a command of the trainers, who don't know the extractors."""
+    from extractors.corpora.clips import read_clips  # polars
+
+    return read_clips(*arguments, **options)
+
+
+def _compute_views(*arguments: Any, **options: Any) -> Any:
+    """The extractors' computing, for the same."""
+    from extractors.recompute import compute_views  # polars
+
+    return compute_views(*arguments, **options)
 
 
 def main() -> None:
     """Run the command line; an error that is an answer to the user is one red line and exit code 1."""
+    import os
     import warnings
 
+    # Before OpenMP is loaded: threads that wait by spinning steal the cores from whoever shares them. On a loaded
+    # machine a training step of a small model took four times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from feature_repo.console import err
     from feature_repo.errors import AffectStoreError
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -18,7 +19,7 @@ from feature_repo.console import (
     console,
     err,
 )
-from feature_repo.errors import BadInputError
+from feature_repo.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -26,21 +27,35 @@ if TYPE_CHECKING:
 
     from trainers.run import Run
     from trainers.train import Progress
+    from trainers.training_data import Join
     from trainers.training_loop import Epoch
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
-    for command in (train, runs, embed):
+    from trainers.text_encoder.command import finetune
+
+    for command in (train, finetune, runs, embed):
         app.command()(command)
 
 
 def train(
     slots: Annotated[
-        str, typer.Option("--slots", "-s", help="Slots or views, by commas, put side by side: text,speaker.")
+        str,
+        typer.Option(
+            "--slots",
+            "-s",
+            help="Slots or views, by commas: text,speaker; with a name of your own: raw=VIEW.",
+        ),
     ],
     model: Annotated[
-        str, typer.Option(help="[cyan]mlp[/cyan], or [cyan]kan[/cyan]: a learned B-spline on every edge.")
+        str,
+        typer.Option(
+            help="Adapters over vectors side by side: [cyan]mlp[/cyan], [cyan]kan[/cyan] (a learned B-spline on every"
+            " edge), [cyan]mamba-adapter[/cyan] (over sequences). Fusion: [cyan]mamba[/cyan], [cyan]gated[/cyan],"
+            " [cyan]token-transformer[/cyan], [cyan]cross-modal-transformer[/cyan]. [cyan]conversation[/cyan]: Mamba"
+            " over the turns of a dialogue."
+        ),
     ] = "mlp",
     protocol: Annotated[
         str,
@@ -60,6 +75,13 @@ def train(
             "--set", metavar="KEY=VALUE", help="Change a setting: lr=1e-4, class_weights.fear=15, ..."
         ),
     ] = None,
+    join: Annotated[
+        str | None,
+        typer.Option(
+            help="[cyan]inner[/cyan]: utterances that have every slot; [cyan]outer[/cyan]: that have any.",
+            show_default="inner; outer for conversation",
+        ),
+    ] = None,
     corpus: CorpusOption = None,
     verdict: VerdictOption = None,
     labels: SchemeOption = "seven",
@@ -68,19 +90,24 @@ def train(
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train an adapter on stored views and score it. A finished run is not run again.
+    """Train a model on stored views and score it. A finished run is not run again, a killed one goes on.
 
     Example: [cyan]affectstore train --slots text --corpus meld --seeds 0,1,2[/cyan]
+
+    Fusion by token: [cyan]affectstore train --model mamba --slots text_steps,face_steps,speaker --corpus meld --set
+    class_weights.fear=15[/cyan]
 
     Without official splits: [cyan]affectstore train --slots speaker,speech --corpus ravdess --protocol
     speaker-folds --folds 4 --set selection=uar[/cyan]
     """
     from feature_repo.store import open_store
-    from trainers.adapters import adapter_config
     from trainers.config import resolve
+    from trainers.models import model_config
 
     # Checked before torch is imported, so that a slip is answered at once.
-    config = resolve(adapter_config(model), settings or [])
+    config = resolve(model_config(model), settings or [])
+    if join not in (None, "inner", "outer"):
+        raise UnknownNameError("join", str(join), ("inner", "outer"))
     numbers = _seeds(seeds)
     store = open_store(root)
     names = [name.strip() for name in slots.split(",") if name.strip()]
@@ -100,6 +127,7 @@ def train(
             labels=labels,
             profile=profile,
             verdict=verdict,
+            join=cast("Join | None", join),
             device=_device(device),
             progress=_progress(bar, config.max_epochs, config.selection),
         )
@@ -145,13 +173,22 @@ def runs(
 
 def embed(
     run: Annotated[str, typer.Argument(help="A finished run's key or its beginning.")],
+    over: Annotated[
+        str | None,
+        typer.Option(help="Slot or view of sequences: apply the adapter to each step, such as each face."),
+    ] = None,
     corpus: CorpusOption = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", "-p", help="Let this profile mean the new view by its slot."),
+    ] = None,
     device: DeviceOption = "auto",
     root: RootOption = None,
 ) -> None:
     """Store a run's hidden layer as a view, for every utterance that has its inputs. Only what is missing.
 
-    Example: [cyan]affectstore embed 3f9a[/cyan], then [cyan]affectstore train --slots VIEW[/cyan]
+    Example: [cyan]affectstore embed 3f9a --profile adapted[/cyan], then [cyan]affectstore train --slots text,speaker
+    --profile adapted[/cyan]. Faces by frame: [cyan]affectstore embed 3f9a --over face_steps[/cyan]
     """
     from feature_repo.store import open_store
     from trainers.embed import embed as run_embedding
@@ -159,11 +196,13 @@ def embed(
 
     store = open_store(root)
     found = find_run(store.files, run)
+    view = None if over is None else store.resolve(over)
     with _bar() as bar:
         task = bar.add_task("embed", total=None, told="")
         recipe, report = run_embedding(
             store,
             found,
+            over=view,
             corpora=corpus,
             device=_device(device),
             on_total=lambda total: bar.update(task, total=total),
@@ -179,6 +218,9 @@ def embed(
         err.print(f"{count} x {reason}", style="yellow", markup=False)
     if report.everything_failed:
         raise typer.Exit(1)
+    if profile is not None:
+        store.catalog.set(profile, {recipe.slot: recipe.view})
+        console.print(f"profile [bold]{profile}[/bold] means it by {recipe.slot}", highlight=False)
 
 
 def _bar() -> Bar:
@@ -200,14 +242,16 @@ def _progress(bar: Bar, max_epochs: int, selection: str) -> Progress:
 
     tasks: list[TaskID] = []
 
-    def on_run(seed: int, fold: int, run: Run | None) -> None:
-        if run is None:
-            tasks.append(bar.add_task(f"seed {seed}, fold {fold + 1}", total=max_epochs, told=""))
-        elif tasks:
+    def on_begin(seed: int, fold: int, key: str, identity: Mapping[str, Any]) -> None:
+        tasks.append(bar.add_task(f"seed {seed}, fold {fold + 1}", total=max_epochs, told=""))
+
+    def on_end(run: Run, trained: bool) -> None:
+        if trained:
             bar.remove_task(tasks.pop())
         else:
+            record = run.record
             err.print(
-                f"run {run.key} (seed {seed}, fold {fold + 1}) was finished before",
+                f"run {run.key} (seed {record['seed']}, fold {record['fold'] + 1}) was finished before",
                 style="dim",
                 highlight=False,
             )
@@ -216,7 +260,7 @@ def _progress(bar: Bar, max_epochs: int, selection: str) -> Progress:
         told = f"epoch {epoch.number}, validation {selection} {getattr(epoch, selection):.4f}"
         bar.update(tasks[-1], completed=epoch.number, told=told)
 
-    return Progress(on_run, on_epoch)
+    return Progress(on_begin, on_epoch, on_end)
 
 
 def _seeds(given: str) -> list[int]:

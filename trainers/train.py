@@ -1,29 +1,24 @@
-"""Train an adapter on stored views: pull once, then one run per seed and fold, of which finished ones are kept."""
+"""Train a model on stored views: pull once, then one run per seed and fold, of which finished ones are kept."""
 
 from __future__ import annotations
 
-import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-import torch
-
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.selection import Selection
-from trainers.adapters import adapter_name, adapter_shape, build_adapter
-from trainers.config import AdapterConfig, described, identity_values
+from trainers.config import TrainingConfig
+from trainers.fold_views import view_family, views_of_fold
 from trainers.lineage import check_lineage, upstream_runs
-from trainers.metrics import Scores, score
-from trainers.optimisation import check_precision, corpus_weights
-from trainers.protocols import Plan, Split, plan_splits
-from trainers.resumption import Resumption
-from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
-from trainers.training_loop import Epoch, fit, forward, seeded
+from trainers.metrics import Scores
+from trainers.models import model_name, model_reads
+from trainers.optimisation import check_precision
+from trainers.protocols import NO_LABEL, Plan, Split, plan_splits
+from trainers.run import Run, finished_run, run_key
+from trainers.training_data import Join, Request, TrainingData
+from trainers.training_job import TrainingJob, parts_of
+from trainers.training_loop import Epoch
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -68,19 +63,21 @@ class Progress:
     """Callbacks that tell how far training is; each may be None.
 
     Attributes:
-        on_run: told ``(seed, fold, run)`` before a run is trained (run None) and when it is there.
+        on_begin: told ``(seed, fold, key, identity)`` before a run is trained.
         on_epoch: told of every epoch.
+        on_end: told ``(run, trained)`` when a run is there, whether this call trained it or it had been finished.
     """
 
-    on_run: Callable[[int, int, Run | None], None] | None = None
+    on_begin: Callable[[int, int, str, Mapping[str, Any]], None] | None = None
     on_epoch: Callable[[Epoch], None] | None = None
+    on_end: Callable[[Run, bool], None] | None = None
 
 
 def train(
     store: Store,
     slots: Sequence[str],
     *,
-    config: AdapterConfig,
+    config: TrainingConfig,
     protocol: str,
     folds: int = 4,
     only_folds: Sequence[int] = (),
@@ -89,203 +86,100 @@ def train(
     labels: str = "seven",
     profile: str | None = None,
     verdict: str | None = None,
+    join: Join | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
-    """Train an adapter on pooled views, one run per seed and fold.
+    """Train a model on stored views, one run per seed and fold.
+
+    A view that was learned in a fold of the same protocol stands for its siblings: each fold reads what its own run
+    learned (:mod:`trainers.fold_views`).
 
     Args:
         store: the store.
-        slots: slots or views; their vectors are put side by side in this order.
-        config: the adapter's settings, whose type says which adapter.
-        protocol: ``official`` or ``speaker-folds``.
-        folds: number of folds for ``speaker-folds``.
+        slots: slots or views, with an alias where two are of one slot: ``raw=VIEW``.
+        config: the model's settings, whose type says which model.
+        protocol: one of ``trainers.protocols.PROTOCOLS``.
+        folds: number of folds, where the protocol lets one choose.
         only_folds: train only these folds; all by default.
         seeds: seeds of the initial weights, the order of rows and dropout.
         corpora: only these corpora; all by default.
         labels: label scheme.
         profile: catalogue profile that says which view a slot means.
-        verdict: name of a stored verdict: fit, select and score on the utterances that passed it.
-        device: where the tensors are.
+        verdict: name of a stored verdict: fit, select and score on the utterances that passed it; in a conversation
+            the others stay as context.
+        join: ``inner`` takes the utterances that have all slots, ``outer`` those that have any; by default ``inner``,
+            and ``outer`` for conversations, whose turns all count.
+        device: where the model is.
         progress: callbacks.
 
     Raises:
         UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict, class weight or corpus weight that does
             not exist.
-        BadInputError: a sequence view, a slot named twice, rows that the protocol can't split, or a precision that the
-            device does not have.
+        BadInputError: a view that the model can't read, a slot named twice, rows that the protocol can't split, a
+            conversation in two parts of a fold, or a precision that the device does not have.
         LeakageError: a view was learned from rows that would be selected or scored on.
     """
     progress = progress or Progress()
     check_precision(config.precision, device)
-    if not slots or len(set(slots)) != len(slots):
-        raise BadInputError(f"slots {', '.join(slots) or '(none)'}: name one or more, each once")
-    training_set = store.pull(
-        slots, where=Selection(corpora=tuple(corpora or ())), labels=labels, profile=profile, verdict=verdict
-    )
-    for slot in training_set.steps:
-        raise BadInputError(f"slot {slot!r} is a sequence; an adapter takes pooled views")
+    reads = model_reads(model_name(config))
+    chosen: Join = join or ("outer" if reads == "dialogues" else "inner")
+    request = Request(tuple(slots), reads, chosen, tuple(corpora or ()), labels, profile, verdict)
+    asked = request.views(store)
+    data = request.pull(store, asked)
     plan = plan_splits(
-        protocol,
-        training_set.manifest,
-        training_set.labels,
-        folds=folds,
-        validation_share=config.validation_share,
+        protocol, data.rows.manifest, data.labels, folds=folds, validation_share=config.validation_share
     )
-    splits = _chosen(plan, only_folds)
-    runs_above = upstream_runs(store, list(training_set.views.values()))
-    for split in splits:
-        check_lineage(runs_above, parts_of(training_set, split), by_speaker=plan.by_speaker)
-    job = _Job(store, training_set, config, plan, labels, [run.key for run in runs_above], device)
+    plan = _with_left_out(plan, data.left_out)
+    families = {name: view_family(store, view) for name, view in asked.items()}
+    jobs: dict[tuple[str, ...], TrainingJob] = {}
+    todo = []
+    for split in _chosen(plan, only_folds):
+        views = views_of_fold(store, asked, protocol, len(plan.splits), split.fold)
+        key = tuple(views.values())
+        if key not in jobs:
+            pulled = data if views == asked else _same_rows(request.pull(store, views), data, views)
+            upstream = upstream_runs(store, list(views.values()))
+            jobs[key] = TrainingJob(store, pulled, config, plan, request, upstream, families, device)
+        check_lineage(jobs[key].upstream, parts_of(data.rows, split), by_speaker=plan.by_speaker)
+        todo.append((split, jobs[key]))
     runs, trained = [], 0
     for seed in seeds:
-        for split in splits:
-            run = finished_run(store.files, run_key(job.identity(split, seed)))
+        for split, job in todo:
+            identity = job.identity(split, seed)
+            run = finished_run(store.files, run_key(identity))
+            new = run is None
             if run is None:
-                if progress.on_run:
-                    progress.on_run(seed, split.fold, None)
+                if progress.on_begin:
+                    progress.on_begin(seed, split.fold, run_key(identity), identity)
                 run = job.run(split, seed, progress.on_epoch)
                 trained += 1
-            if progress.on_run:
-                progress.on_run(seed, split.fold, run)
+            if progress.on_end:
+                progress.on_end(run, new)
             runs.append(run)
-    return Trained(tuple(runs), trained, plan, training_set)
+    return Trained(tuple(runs), trained, plan, data.rows)
 
 
-def parts_of(training_set: TrainingSet, split: Split) -> pl.DataFrame:
-    """A fold's rows: ``utterance_id, speaker_id, part``."""
-    frames: list[pl.DataFrame] = [
-        training_set.manifest[rows.tolist()].select("utterance_id", "speaker_id", part=pl.lit(part))
-        for part, rows in split.parts().items()
-    ]
-    return pl.concat(frames)
+def _with_left_out(plan: Plan, reasons: Mapping[str, int]) -> Plan:
+    """The plan took rows that are no targets for unlabelled: say what they are."""
+    unlabelled = plan.left_out.get(NO_LABEL, 0) - sum(reasons.values())
+    counts = {**plan.left_out, NO_LABEL: unlabelled, **reasons}
+    told = {reason: count for reason, count in counts.items() if count}
+    return Plan(plan.protocol, plan.splits, plan.by_speaker, told)
 
 
-@dataclass
-class _Job:
-    """What the runs of one call have in common."""
+def _same_rows(pulled: TrainingData, first: TrainingData, views: Mapping[str, str]) -> TrainingData:
+    """The folds of a protocol are of the same rows, so their views must be.
 
-    store: Store
-    training_set: TrainingSet
-    config: AdapterConfig
-    plan: Plan
-    labels: str
-    upstream: list[str]
-    device: str
-
-    def __post_init__(self) -> None:
-        # In the order that the caller asked for, which is the order of the model's inputs.
-        pooled = self.training_set.pooled
-        self.widths = [value.shape[1] for value in pooled.values()]
-        features = np.concatenate(list(pooled.values()), axis=1)
-        self.inputs = torch.from_numpy(features).to(self.device)
-        self.targets = torch.from_numpy(self.training_set.labels).to(self.device)
-        self.row_weights = corpus_weights(
-            self.config.corpus_weights, self.training_set.manifest["corpus"].to_list(), self.targets.device
+    Raises:
+        BadInputError: they are not.
+    """
+    if pulled.rows.ids != first.rows.ids:
+        raise BadInputError(
+            f"{', '.join(views.values())} have {len(pulled.rows)} rows, the views of another fold {len(first.rows)};"
+            " allowed: the same rows in every fold; `affectstore status` tells what is missing"
         )
-        self.snapshot = self.training_set.snapshot()
-        self.trainer = adapter_name(self.config)
-        self.shape = adapter_shape(self.config)
-
-    def identity(self, split: Split, seed: int) -> dict[str, Any]:
-        """Everything that decides the run's numbers."""
-        verdict = self.training_set.verdict
-        return {
-            # Without one nothing is said, so that the keys of earlier runs stand.
-            **({"verdict": verdict.identity()} if verdict else {}),
-            "trainer": self.trainer,
-            "settings": identity_values(self.config),
-            "protocol": self.plan.protocol,
-            "folds": len(self.plan.splits),
-            "fold": split.fold,
-            "seed": seed,
-            "labels": self.labels,
-            "views": list(self.training_set.fingerprints.values()),
-            "snapshot": self.snapshot,
-        }
-
-    def run(self, split: Split, seed: int, on_epoch: Callable[[Epoch], None] | None) -> Run:
-        """Train, score and write one run."""
-        from safetensors.torch import save  # after torch, which it would import
-
-        data = self.training_set
-        index = {part: torch.from_numpy(rows).to(self.device) for part, rows in split.parts().items()}
-        identity = self.identity(split, seed)
-        resumption = Resumption(self.store.files, run_key(identity), self.device)
-        with seeded(seed):
-            model = build_adapter(
-                self.trainer, sum(self.widths), len(data.classes), self.shape, self.config.dropout
-            ).to(self.device)
-            if self.config.scaling != "none":
-                each = self.widths if self.config.scaling == "view" else [1] * sum(self.widths)
-                model.scale_by(self.inputs[index["train"]], each)
-            fitted = fit(
-                model,
-                [self.inputs],
-                self.targets,
-                train=index["train"],
-                validation=index["validation"],
-                classes=data.classes,
-                config=self.config,
-                row_weights=self.row_weights,
-                resumption=resumption,
-                on_epoch=on_epoch,
-            )
-        shares = {
-            part: forward(model, [self.inputs[index[part]]]).softmax(1).cpu().numpy()
-            for part in ("validation", "test")
-        }
-        scores = {
-            part: score(data.labels[split.parts()[part]], p.argmax(1), data.classes)
-            for part, p in shares.items()
-        }
-        parts = parts_of(data, split)
-        record = {
-            "key": run_key(identity),
-            **{name: value for name, value in identity.items() if name not in ("settings", "views")},
-            "code_version": CODE_VERSION,
-            "training_ids": ids_digest(parts.filter(pl.col("part") == "train")["utterance_id"]),
-            "slots": list(data.views),
-            "views": dict(data.views),
-            "fingerprints": dict(data.fingerprints),
-            "upstream": self.upstream,
-            "width": sum(self.widths),
-            **self.shape,
-            "corpora": sorted(data.manifest["corpus"].unique()),
-            "classes": list(data.classes),
-            "rows": {part: len(rows) for part, rows in split.parts().items()},
-            "left_out": self.plan.left_out,
-            "coverage": {slot: asdict(told) for slot, told in data.coverage.items()},
-            "scores": {part: told.summary() for part, told in scores.items()},
-            "per_class": scores["test"].per_class(),
-            "confusion": scores["test"].confusion.tolist(),
-            "best_epoch": fitted.best_epoch,
-            "epochs": len(fitted.epochs),
-            "stopped": fitted.stopped,
-            "seconds": round(fitted.epochs[-1].seconds, 3),
-            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "libraries": {"python": platform.python_version(), "torch": torch.__version__},
-            "device": self.device,
-        }
-        run = write_run(
-            self.store.files,
-            record,
-            config={
-                "trainer": self.trainer,
-                "code_version": CODE_VERSION,
-                "data": {name: record[name] for name in _DATA if name in record},
-                "settings": described(self.config),
-            },
-            epochs=pl.DataFrame([asdict(epoch) for epoch in fitted.epochs]),
-            parts=parts,
-            predictions=_predictions(data, split, shares["test"]),
-            checkpoint=save({name: tensor.cpu() for name, tensor in model.state_dict().items()}),
-        )
-        resumption.remove()
-        return run
-
-
-_DATA = ("corpora", "labels", "slots", "views", "protocol", "folds", "fold", "seed", "snapshot", "verdict")
+    return pulled
 
 
 def _chosen(plan: Plan, only: Sequence[int]) -> Sequence[Split]:
@@ -293,15 +187,3 @@ def _chosen(plan: Plan, only: Sequence[int]) -> Sequence[Split]:
         if not 0 <= fold < len(plan.splits):
             raise UnknownNameError("fold", str(fold), [str(split.fold) for split in plan.splits])
     return [split for split in plan.splits if not only or split.fold in only]
-
-
-def _predictions(data: TrainingSet, split: Split, shares: Any) -> pl.DataFrame:
-    classes = np.array(data.classes)
-    columns: Mapping[str, Any] = {
-        "utterance_id": data.manifest[split.test.tolist()]["utterance_id"],
-        "fold": np.full(len(split.test), split.fold, np.int32),
-        "true": classes[data.labels[split.test]].tolist(),
-        "predicted": classes[shares.argmax(1)].tolist(),
-        **{f"p_{name}": shares[:, index] for index, name in enumerate(data.classes)},
-    }
-    return pl.DataFrame(columns)

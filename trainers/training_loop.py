@@ -1,4 +1,4 @@
-"""Fit a classifier on whole tensors: a batch is an index selection, and nothing happens per row in Python."""
+"""Fit a classifier on examples: epochs, validation, the learning rate's schedule, stopping, and what is kept."""
 
 import contextlib
 import math
@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError
 from trainers.config import TrainingConfig
+from trainers.examples import Examples
 from trainers.metrics import score
 from trainers.optimisation import Optimisation
 from trainers.resumption import Resumption
-
-# Rows a forward pass without gradients takes at once; bounds memory and changes no number.
-_ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True)
@@ -77,45 +76,39 @@ def seeded(seed: int) -> Iterator[None]:
 
 def fit(
     model: nn.Module,
-    inputs: Sequence[Tensor],
-    labels: Tensor,
+    examples: Examples,
     *,
     train: Tensor,
     validation: Tensor,
     classes: Sequence[str],
     config: TrainingConfig,
-    row_weights: Tensor | None = None,
     resumption: Resumption | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fit:
-    """Train with Adam and keep the epoch with the best validation score (papers/000 III-B2).
+    """Train and keep the epoch with the best validation score (papers/000 III-B2).
 
     Draws from torch's global generator: call it within :func:`seeded` for the same numbers again.
 
     Args:
-        model: takes a batch of every input and gives logits ``[batch, classes]``; trained in place.
-        inputs: tensors ``[rows, ...]`` on the model's device.
-        labels: class indices ``[rows]`` on the same device.
-        train: indices of the rows to fit.
-        validation: indices of the rows to select on.
+        model: gives logits ``[..., classes]`` for a batch's arguments; trained in place.
+        examples: on the model's device.
+        train: numbers of the examples to fit.
+        validation: numbers of the examples to select on.
         classes: names of the classes, in the order of their indices.
         config: optimiser, schedule, stopping, loss and selection.
-        row_weights: weight of each row in the training loss ``[rows]``; None weighs all alike.
         resumption: where a killed run of the same model, rows and settings goes on; None begins anew and saves nothing.
         on_epoch: told of every epoch as it ends.
 
     Raises:
         UnknownNameError: a class weight for an emotion that is no class.
-        BadInputError: fewer than two training rows, no validation row, a precision that the device does not have, or a
-            loss that is not a number.
+        BadInputError: fewer than two training examples, none to validate on, a precision that the device does not have,
+            or a loss that is not a number.
     """
     if train.numel() < 2 or validation.numel() < 1:
         raise BadInputError(
             f"{train.numel()} training and {validation.numel()} validation rows; allowed: at least 2 and 1"
         )
-    optimisation = Optimisation(
-        model, inputs, labels, classes=classes, config=config, row_weights=row_weights
-    )
+    optimisation = Optimisation(model, examples, classes=classes, config=config)
     optimizer = optimisation.optimizer
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer,
@@ -123,8 +116,6 @@ def fit(
         factor=config.plateau_factor,
         patience=config.plateau_patience,
     )
-    validation_inputs = [tensor[validation] for tensor in inputs]
-    validation_labels = labels[validation]
     best_score, best_epoch, best_state = float("-inf"), 0, model.state_dict()
     epochs: list[Epoch] = []
     stopped: Literal["patience", "max_epochs"] = "max_epochs"
@@ -138,9 +129,12 @@ def fit(
     for number in range(len(epochs) + 1, config.max_epochs + 1):
         lr = optimizer.param_groups[0]["lr"]
         train_loss = optimisation.epoch(train)
-        logits = forward(optimisation.result, validation_inputs)
-        loss = float(nn.functional.cross_entropy(logits, validation_labels))
-        scores = score(validation_labels.cpu(), logits.argmax(1).cpu(), classes)
+        logits, rows = forward(optimisation.result, examples, validation)
+        targets = examples.targets(rows)
+        judged = targets >= 0  # turns of a dialogue may be context alone
+        logits, targets = logits[judged], targets[judged]
+        loss = float(nn.functional.cross_entropy(logits, targets))
+        scores = score(targets.cpu(), logits.argmax(1).cpu(), classes)
         if math.isnan(train_loss):
             raise BadInputError(
                 f"epoch {number}: the loss is not a number; lower lr={config.lr} or check the features"
@@ -174,15 +168,36 @@ def fit(
     return Fit(tuple(epochs), best_epoch, stopped)
 
 
-def forward(model: nn.Module, inputs: Sequence[Tensor], layer: Callable[..., Tensor] | None = None) -> Tensor:
-    """What the model gives for all rows in evaluation mode, without gradients.
+def forward(
+    model: nn.Module,
+    examples: Examples,
+    which: Tensor | None = None,
+    layer: Callable[..., Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What the model gives for examples in evaluation mode, without gradients.
 
     Args:
         model: put into evaluation mode.
-        inputs: tensors ``[rows, ...]``.
+        examples: on the model's device.
+        which: numbers of examples; all by default.
         layer: a method of the model to call in place of the model, such as one that gives a hidden layer.
+
+    Returns:
+        (outputs ``[k, width]``, their rows of the training set ``[k]``, ascending).
     """
     model.eval()
+    if which is None:
+        which = examples.holding(np.arange(len(examples.labels)))
+    if examples.cost is not None:  # examples of like length together, since padding is computed too
+        which = which[torch.from_numpy(np.argsort(examples.cost[which.numpy()], kind="stable"))]
+    made, found = [], []
     with torch.inference_mode():
-        parts = zip(*(torch.split(tensor, _ROWS_AT_ONCE) for tensor in inputs), strict=True)
-        return torch.cat([(layer or model)(*part) for part in parts])
+        for part in torch.split(which, examples.rows_at_once):
+            arguments, rows = examples.batch(part)
+            outputs = (layer or model)(*arguments)
+            there = rows >= 0
+            made.append(outputs[there.to(outputs.device)] if rows.dim() > 1 else outputs)
+            found.append(rows[there] if rows.dim() > 1 else rows)
+        rows = torch.cat(found)
+        order = rows.argsort(stable=True)
+        return torch.cat(made)[order.to(made[0].device)], rows[order]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.config import AdapterConfig
+from trainers.examples import TensorExamples
 from trainers.mlp_adapter import MLPAdapter
 from trainers.training_loop import fit, seeded
 
@@ -46,8 +47,7 @@ def ours(inputs: Tensor, labels: Tensor, config: AdapterConfig) -> float:
     began = time.perf_counter()
     fit(
         model,
-        [inputs],
-        labels,
+        TensorExamples([inputs], labels),
         train=torch.arange(ROWS),
         validation=torch.arange(ROWS, ROWS + VALIDATION),
         classes=NAMES,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.config import TrainingConfig
+from trainers.examples import TensorExamples
 from trainers.mlp_adapter import MLPAdapter
 from trainers.optimisation import Optimisation, batches, class_weights, corpus_weights
 from trainers.training_loop import Fit, fit, forward, seeded
@@ -33,14 +34,8 @@ def _plain_model() -> nn.Module:
 
 def _optimisation(model: nn.Module, row_weights: Tensor | None = None, **settings: Any) -> Optimisation:
     inputs, labels = _data()
-    return Optimisation(
-        model,
-        [inputs],
-        labels,
-        classes=CLASSES,
-        config=TrainingConfig(**settings),
-        row_weights=row_weights,
-    )
+    examples = TensorExamples([inputs], labels, row_weights)
+    return Optimisation(model, examples, classes=CLASSES, config=TrainingConfig(**settings))
 
 
 def _fit(model: nn.Module, row_weights: Tensor | None = None, **settings: Any) -> Fit:
@@ -48,13 +43,11 @@ def _fit(model: nn.Module, row_weights: Tensor | None = None, **settings: Any) -
     with seeded(1):
         return fit(
             model,
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels, row_weights),
             train=torch.arange(150),
             validation=torch.arange(150, ROWS),
             classes=CLASSES,
             config=TrainingConfig(max_epochs=3, lr=0.01, **settings),
-            row_weights=row_weights,
         )
 
 
@@ -132,7 +125,7 @@ def test_the_average_is_what_is_validated_and_kept() -> None:
     assert one.epochs[0].train_loss == other.epochs[0].train_loss  # the training itself is the same
     assert one.epochs[0].validation_loss != other.epochs[0].validation_loss
     inputs, labels = _data()
-    kept = nn.functional.cross_entropy(forward(averaged, [inputs[150:]]), labels[150:])
+    kept = nn.functional.cross_entropy(forward(averaged, TensorExamples([inputs[150:]]))[0], labels[150:])
     assert float(kept) == pytest.approx(other.epochs[other.best_epoch - 1].validation_loss)
 
 
@@ -171,7 +164,7 @@ def test_bfloat16_multiplies_in_it_and_keeps_weights_and_loss_in_float32() -> No
     # bfloat16 has eight bits of mantissa.
     assert float(loss) != float(exact)
     assert float(loss) == pytest.approx(float(exact), rel=2e-2)
-    forward(model, [_data()[0]])
+    forward(model, TensorExamples([_data()[0]]))
     assert seen == [torch.bfloat16, torch.float32]
 
 
@@ -191,8 +184,7 @@ def test_half_precision_learns_on_a_gpu(precision: str) -> None:
     with seeded(1):
         told = fit(
             model,
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(150).cuda(),
             validation=torch.arange(150, ROWS).cuda(),
             classes=CLASSES,

@@ -72,14 +72,17 @@ def test_a_run_folder_holds_what_it_promises(planted: Planted) -> None:
 
 
 def test_a_finished_run_is_not_run_again(planted: Planted) -> None:
-    seen: list[tuple[int, bool]] = []
-    progress = Progress(on_run=lambda seed, fold, run: seen.append((seed, run is None)))
+    seen: list[tuple[int, bool | str]] = []
+    progress = Progress(
+        on_begin=lambda seed, fold, key, identity: seen.append((seed, key)),
+        on_end=lambda run, trained: seen.append((run.record["seed"], trained)),
+    )
     first = _train(planted, seeds=(0, 1))
     again = _train(planted, seeds=(0, 1, 2), progress=progress)
     assert (first.trained, again.trained) == (2, 1)
     assert [run.key for run in again.runs[:2]] == [run.key for run in first.runs]
     assert again.runs[0].record["created"] == first.runs[0].record["created"]
-    assert seen == [(0, False), (1, False), (2, True), (2, False)]
+    assert seen == [(0, False), (1, False), (2, again.runs[2].key), (2, True)]
 
 
 def test_the_same_run_in_another_store_has_the_same_numbers(planted: Planted) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError
 from trainers.config import AdapterConfig
+from trainers.examples import TensorExamples
 from trainers.mlp_adapter import MLPAdapter
 from trainers.training_loop import Epoch, Fit, fit, forward, seeded
 
@@ -33,8 +34,7 @@ def _fit(
         cut = rows * 2 // 3
         told = fit(
             model,
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(cut),
             validation=torch.arange(cut, rows),
             classes=CLASSES,
@@ -53,8 +53,7 @@ def test_it_learns_separable_classes_and_not_shuffled_ones() -> None:
         model = MLPAdapter(6, 3, hidden=(16, 8))
         told = fit(
             model,
-            [inputs],
-            noise,
+            TensorExamples([inputs], noise),
             train=torch.arange(200),
             validation=torch.arange(200, 300),
             classes=CLASSES,
@@ -72,8 +71,12 @@ def test_a_seed_gives_the_same_numbers_again_and_leaves_torchs_generator_alone()
     again, other, _, _ = _fit(seed=3)
     different, third, _, _ = _fit(seed=4)
     assert [epoch.train_loss for epoch in one.epochs] == [epoch.train_loss for epoch in again.epochs]
-    assert torch.equal(forward(model, [inputs]), forward(other, [inputs]))
-    assert not torch.equal(forward(model, [inputs]), forward(third, [inputs]))
+    assert torch.equal(
+        forward(model, TensorExamples([inputs]))[0], forward(other, TensorExamples([inputs]))[0]
+    )
+    assert not torch.equal(
+        forward(model, TensorExamples([inputs]))[0], forward(third, TensorExamples([inputs]))[0]
+    )
     assert one.epochs[0].train_loss != different.epochs[0].train_loss
 
 
@@ -83,7 +86,9 @@ def test_the_best_epochs_parameters_are_kept() -> None:
     assert list(told.epochs) == seen
     best = max(seen, key=lambda epoch: epoch.accuracy)
     assert told.best_epoch == best.number  # the first of equals
-    reached = (forward(model, [inputs[200:]]).argmax(1) == labels[200:]).float().mean().item()
+    reached = (
+        (forward(model, TensorExamples([inputs[200:]]))[0].argmax(1) == labels[200:]).float().mean().item()
+    )
     assert reached == pytest.approx(best.accuracy)
 
 
@@ -93,8 +98,7 @@ def _fit_frozen(**settings: Any) -> Fit:
     with seeded(0):
         return fit(
             nn.Linear(6, 3),
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(200),
             validation=torch.arange(200, 300),
             classes=CLASSES,
@@ -124,8 +128,7 @@ def test_a_last_batch_of_one_row_does_not_crash_batch_norm() -> None:
     with seeded(0):
         told = fit(
             MLPAdapter(6, 3),
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(33),
             validation=torch.arange(33, 43),
             classes=CLASSES,
@@ -140,8 +143,7 @@ def test_too_few_rows_are_refused(train: int, validation: int) -> None:
     with pytest.raises(BadInputError, match=f"{train} training and {validation} validation rows"):
         fit(
             MLPAdapter(6, 3),
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(train),
             validation=torch.arange(validation),
             classes=CLASSES,
@@ -155,8 +157,7 @@ def test_a_loss_that_is_not_a_number_is_told_and_not_trained_on() -> None:
     with pytest.raises(BadInputError, match="epoch 1: the loss is not a number"):
         fit(
             MLPAdapter(6, 3),
-            [inputs],
-            labels,
+            TensorExamples([inputs], labels),
             train=torch.arange(30),
             validation=torch.arange(30, 40),
             classes=CLASSES,
@@ -173,14 +174,13 @@ def test_a_heavy_class_is_predicted_where_nothing_can_be_learned(heavy: str) -> 
         model = MLPAdapter(6, 3, hidden=(16, 8))
         fit(
             model,
-            [inputs],
-            noise,
+            TensorExamples([inputs], noise),
             train=torch.arange(200),
             validation=torch.arange(200, 300),
             classes=CLASSES,
             config=AdapterConfig(lr=0.01, max_epochs=10, class_weights={heavy: 50.0}),
         )
-    predicted = forward(model, [inputs]).argmax(1)
+    predicted = forward(model, TensorExamples([inputs]))[0].argmax(1)
     assert (predicted == CLASSES.index(heavy)).float().mean() > 0.9
 
 
@@ -207,20 +207,22 @@ def test_several_inputs_are_selected_alike() -> None:
         model = Two()
         fit(
             model,
-            [inputs[:, :2], inputs[:, 2:]],
-            labels,
+            TensorExamples([inputs[:, :2], inputs[:, 2:]], labels),
             train=torch.arange(200),
             validation=torch.arange(200, 300),
             classes=CLASSES,
             config=AdapterConfig(max_epochs=12),
         )
     _, adapter, *_ = _fit()
-    torch.testing.assert_close(forward(model, [inputs[:, :2], inputs[:, 2:]]), forward(adapter, [inputs]))
+    torch.testing.assert_close(
+        forward(model, TensorExamples([inputs[:, :2], inputs[:, 2:]]))[0],
+        forward(adapter, TensorExamples([inputs]))[0],
+    )
 
 
 def test_forward_in_parts_gives_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trainers.training_loop._ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(TensorExamples, "rows_at_once", 7)
     model = MLPAdapter(6, 3)
     inputs, _ = _data(50)
-    parted = forward(model, [inputs], model.hidden)
+    parted = forward(model, TensorExamples([inputs]), layer=model.hidden)[0]
     torch.testing.assert_close(parted, model.eval().hidden(inputs))

@@ -1,0 +1,260 @@
+"""The runs of one training: what identifies each, and how it is fitted, scored and written."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from torch import nn
+
+from feature_repo.errors import BadInputError
+from feature_repo.recipe import digest
+from trainers.adapters import adapter_shape
+from trainers.config import AdapterConfig, TrainingConfig, described, identity_values, values
+from trainers.examples import Examples, TensorExamples
+from trainers.fusion.config import FusionConfig
+from trainers.fusion.examples import DialogueExamples, UtteranceExamples
+from trainers.metrics import score
+from trainers.models import fresh_model, model_name
+from trainers.protocols import Plan, Split
+from trainers.resumption import Resumption
+from trainers.run import CODE_VERSION, Run, ids_digest, run_key, write_run
+from trainers.training_data import Request, TrainingData, scaling_rows
+from trainers.training_loop import Epoch, fit, forward, seeded
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+    from feature_repo.training_set import TrainingSet
+
+
+def parts_of(training_set: TrainingSet, split: Split) -> pl.DataFrame:
+    """A fold's rows: ``utterance_id, speaker_id, part``."""
+    frames: list[pl.DataFrame] = [
+        training_set.manifest[rows.tolist()].select("utterance_id", "speaker_id", part=pl.lit(part))
+        for part, rows in split.parts().items()
+    ]
+    return pl.concat(frames)
+
+
+@dataclass
+class TrainingJob:
+    """What the runs of the same views have in common.
+
+    Attributes:
+        store: the store.
+        data: what was pulled.
+        config: settings.
+        plan: the protocol's folds.
+        request: what was asked for.
+        upstream: runs that the views were learned in.
+        families: by slot, what its view is whichever fold it was learned in.
+        device: where the model is.
+    """
+
+    store: Store
+    data: TrainingData
+    config: TrainingConfig
+    plan: Plan
+    request: Request
+    upstream: Sequence[Run]
+    families: Mapping[str, str]
+    device: str
+
+    def __post_init__(self) -> None:
+        self.trainer = model_name(self.config)
+        self.examples: Examples = self.data.examples(
+            self.request.reads, self.device, self.config.corpus_weights
+        )
+
+    def identity(self, split: Split, seed: int) -> dict[str, Any]:
+        """Everything that decides the run's numbers."""
+        rows = self.data.rows
+        # What an adapter does not have is not said, so that the keys of earlier runs stand.
+        more: dict[str, Any] = {"verdict": rows.verdict.identity()} if rows.verdict else {}
+        if self.request.reads != "rows":
+            more |= {"join": self.request.join, "inputs": [asdict(slot) for slot in self.data.slots]}
+        return {
+            **more,
+            "trainer": self.trainer,
+            "settings": identity_values(self.config),
+            "protocol": self.plan.protocol,
+            "folds": len(self.plan.splits),
+            "fold": split.fold,
+            "seed": seed,
+            "labels": self.request.labels,
+            "views": list(rows.fingerprints.values()),
+            "snapshot": self.data.snapshot,
+        }
+
+    def family(self, seed: int | None) -> str:
+        """Digest of what the folds' runs of a seed have in common; of all seeds' runs without one."""
+        split = self.plan.splits[0]
+        identity = self.identity(split, seed or 0)
+        for name in ("fold", "views", "snapshot", *(("seed",) if seed is None else ())):
+            del identity[name]
+        rows = self.data.rows
+        labels = [int(label) for label in self.data.labels]
+        return digest(identity | {"families": dict(self.families), "ids": rows.ids, "targets": labels})[:12]
+
+    def run(self, split: Split, seed: int, on_epoch: Callable[[Epoch], None] | None) -> Run:
+        """Train, score and write one run.
+
+        Raises:
+            BadInputError: a dialogue has targets in two parts of the fold, or the loss is not a number.
+        """
+        from safetensors.torch import save  # after torch, which it would import
+
+        rows, examples = self.data.rows, self.examples
+        which = {part: examples.holding(found) for part, found in split.parts().items()}
+        if isinstance(examples, DialogueExamples):
+            _check_dialogues(self.data, which)
+        identity = self.identity(split, seed)
+        resumption = Resumption(self.store.files, run_key(identity), self.device)
+        with seeded(seed):
+            model = fresh_model(self.data.slots, len(rows.classes), self.config).to(self.device)
+            self._scale(model, split.train)
+            fitted = fit(
+                model,
+                examples,
+                train=which["train"],
+                validation=which["validation"],
+                classes=rows.classes,
+                config=self.config,
+                resumption=resumption,
+                on_epoch=on_epoch,
+            )
+        shares = {
+            part: _shares(model, examples, which[part], split.parts()[part])
+            for part in ("validation", "test")
+        }
+        scores = {
+            part: score(self.data.labels[split.parts()[part]], p.argmax(1), rows.classes)
+            for part, p in shares.items()
+        }
+        parts = parts_of(rows, split)
+        record = {
+            "key": run_key(identity),
+            **{name: value for name, value in identity.items() if name not in ("settings", "views")},
+            "code_version": CODE_VERSION,
+            "family": self.family(seed),
+            "group": self.family(None),
+            "training_ids": ids_digest(parts.filter(pl.col("part") == "train")["utterance_id"]),
+            "slots": list(rows.views),
+            "views": dict(rows.views),
+            "fingerprints": dict(rows.fingerprints),
+            "upstream": [run.key for run in self.upstream],
+            **self._shape(model),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "settings": values(self.config),
+            "corpora": sorted(rows.manifest["corpus"].unique()),
+            "classes": list(rows.classes),
+            "rows": {part: len(found) for part, found in split.parts().items()},
+            "left_out": self.plan.left_out,
+            "coverage": {slot: asdict(told) for slot, told in rows.coverage.items()},
+            "scores": {part: told.summary() for part, told in scores.items()},
+            "per_class": scores["test"].per_class(),
+            "confusion": scores["test"].confusion.tolist(),
+            "best_epoch": fitted.best_epoch,
+            "epochs": len(fitted.epochs),
+            "stopped": fitted.stopped,
+            "seconds": round(fitted.epochs[-1].seconds, 3),
+            "created": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "libraries": {"python": platform.python_version(), "torch": torch.__version__},
+            "device": self.device,
+        }
+        run = write_run(
+            self.store.files,
+            record,
+            config={
+                "trainer": self.trainer,
+                "code_version": CODE_VERSION,
+                "data": {name: record[name] for name in _DATA if name in record},
+                "settings": described(self.config),
+            },
+            epochs=pl.DataFrame([asdict(epoch) for epoch in fitted.epochs]),
+            parts=parts,
+            predictions=_predictions(self.data, split, shares["test"]),
+            checkpoint=save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}),
+        )
+        resumption.remove()
+        return run
+
+    def _shape(self, model: nn.Module) -> dict[str, Any]:
+        """What a record says of the model, with which it is built again."""
+        if isinstance(self.config, AdapterConfig):
+            return {"width": sum(slot.width for slot in self.data.slots), **adapter_shape(self.config)}
+        head: Any = model.head
+        return {"hidden": [head.in_features]}
+
+    def _scale(self, model: Any, train: npt.NDArray[np.int64]) -> None:
+        """Tell the model how large its inputs are in the training rows."""
+        examples, config = self.examples, self.config
+        if isinstance(config, AdapterConfig) and config.scaling != "none":
+            assert isinstance(examples, TensorExamples)
+            widths = [slot.width for slot in self.data.slots]
+            each = widths if config.scaling == "view" else [1] * sum(widths)
+            model.scale_by(examples.inputs[0][examples.holding(train)], each)
+        elif isinstance(config, FusionConfig) and config.scaling == "view":
+            assert isinstance(examples, UtteranceExamples | DialogueExamples)
+            for slot in self.data.slots:
+                vectors = examples.vectors(slot.name, scaling_rows(train))
+                if len(vectors):  # a slot that no training row has stays as it is
+                    model.inputs.scale_by(slot.name, vectors)
+
+
+_DATA = (
+    "corpora",
+    "labels",
+    "slots",
+    "views",
+    "join",
+    "protocol",
+    "folds",
+    "fold",
+    "seed",
+    "snapshot",
+    "verdict",
+)
+
+
+def _shares(
+    model: nn.Module, examples: Examples, which: torch.Tensor, wanted: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """Probabilities ``[wanted, classes]``; a dialogue's other turns are left out."""
+    logits, rows = forward(model, examples, which)
+    found = rows.cpu().numpy()
+    shares: npt.NDArray[np.float32] = logits.float().softmax(1).cpu().numpy()[np.isin(found, wanted)]
+    return shares
+
+
+def _check_dialogues(data: TrainingData, which: Mapping[str, torch.Tensor]) -> None:
+    assert data.dialogues is not None
+    seen: dict[int, str] = {}
+    for part, numbers in which.items():
+        for number in numbers.tolist():
+            if number in seen:
+                raise BadInputError(
+                    f"dialogue {data.dialogues.ids[number]!r} has targets in {seen[number]} and in {part}; allowed for"
+                    " a conversation model: a protocol that keeps dialogues whole, such as official"
+                )
+            seen[number] = part
+
+
+def _predictions(data: TrainingData, split: Split, shares: npt.NDArray[np.float32]) -> pl.DataFrame:
+    rows = data.rows
+    classes = np.array(rows.classes)
+    columns: Mapping[str, Any] = {
+        "utterance_id": rows.manifest[split.test.tolist()]["utterance_id"],
+        "fold": np.full(len(split.test), split.fold, np.int32),
+        "true": classes[data.labels[split.test]].tolist(),
+        "predicted": classes[shares.argmax(1)].tolist(),
+        **{f"p_{name}": shares[:, index] for index, name in enumerate(rows.classes)},
+    }
+    return pl.DataFrame(columns)
