@@ -1,21 +1,27 @@
 """New clips go through the chain that stored ones went through: same bytes, same numbers; one decode for everybody."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+import extractors.recorded
 from extractors.extraction import extract
+from extractors.quality.derivation import derive
 from extractors.recompute import compute_views
 from extractors.registry import create
+from extractors.settings import parse_settings
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.records import live_values
-from feature_repo.scratch import scratch_store
+from feature_repo.quality_config import load_quality_config
+from feature_repo.records import live_rows, live_values
+from feature_repo.scratch import copy_live_rows, scratch_store
 from feature_repo.store import Store, init_store
 from tests.extractors.conftest import MINILM
 from tests.extractors.planted_extractors import opened
+from tests.extractors.quality.conftest import SAME
+from tests.extractors.quality.planted_faces import PlantedFaces, PlantedSettings, manifest, planted_store
 
 
 @pytest.fixture
@@ -142,3 +148,63 @@ def test_weights_that_have_moved_are_named_anew(tmp_path: Path) -> None:
             live_values(scratch, view, ["new/a"])["new/a"],
         )
         np.testing.assert_array_equal(computed, stored)
+
+
+FACES: dict[str, tuple[str | None, str]] = {
+    "c/a0": ("ann", "A@0.5 B@0.5 A@1.5"),
+    "c/a1": ("ann", "A@0.5"),
+    "c/a2": ("ann", "C@0.5 | A0.8@0.6 C@0.6"),
+    "c/a3": ("ann", "-@0.5 | B@0.6"),
+    "c/b0": ("bob", "B@0.5 | B@0.6"),
+    "c/x0": (None, "B@0.5"),
+}
+
+
+@pytest.fixture
+def faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Faces that texts spell out; whose is whose is known, and one speaker is found around the sampled frames only."""
+
+    def planted(name: str, settings: Mapping[str, str] | None = None) -> PlantedFaces:
+        return PlantedFaces(parse_settings(PlantedSettings, settings or {}, name))
+
+    monkeypatch.setattr(extractors.recorded, "create", planted)
+    store = planted_store(tmp_path, FACES)
+    derive(store, config=load_quality_config(overrides=[f"face.planted.similarity={SAME}"]))
+    return store
+
+
+def test_the_speakers_face_is_found_by_the_stored_reference(faces: Store) -> None:
+    slots = faces.catalog.slots("default")
+    reads = list(faces.inputs_of(faces.recipe(slots["face"])).values())
+    assert len(reads) == 3
+    chain = [reads[0], reads[2], slots["face"], slots["face_steps"]]
+    with scratch_store(faces, [*reads, *chain]) as scratch:
+        # The planted vectors depend on the ids, so that these are the same.
+        again = dict(FACES)
+        # What a clip of ann shows is not her: nothing is learned of her from new clips.
+        again["c/z"] = ("ann", "B@0.5 B@1.5 B@2.5 B@3.5")
+        again["c/stranger"] = ("eve", "A@0.5")
+        rows = manifest(again)
+        scratch.write_manifest("c", rows)
+        assert copy_live_rows(faces, scratch, slots["reference"], ["ann", "bob", "eve"]) == 2
+        PlantedFaces.asked.clear()
+        compute_views(scratch, chain, device="cpu")
+        searched = [name for slot, name in PlantedFaces.asked if slot == "offsets_steps"]
+        assert sorted(searched) == ["c/a2", "c/a3", "c/z"]
+        for view in (slots["face"], slots["face_steps"]):
+            stored, computed = live_values(faces, view, list(FACES)), live_values(scratch, view, list(again))
+            assert set(stored) == set(computed)
+            for name, value in stored.items():
+                np.testing.assert_array_equal(computed[name], value)
+        notes = dict(live_rows(scratch, slots["face"]).select("utterance_id", "note").iter_rows())
+        assert notes["c/a3"] == "no face in any frame"
+        assert notes["c/z"] == "no face matches the speaker's reference"
+        assert notes["c/stranger"] == "no reference of the speaker"
+
+
+def test_a_derivation_of_another_kind_is_refused(faces: Store) -> None:
+    slots = faces.catalog.slots("default")
+    with scratch_store(faces, [slots["faces_steps"], slots["reference"], slots["match"]]) as scratch:
+        scratch.write_manifest("new", manifest({"new/a": ("ann", "A@0.5")}))
+        with pytest.raises(BadInputError, match="match_planted_.* not known for new clips"):
+            compute_views(scratch, [slots["faces_steps"], slots["match"]], device="cpu")

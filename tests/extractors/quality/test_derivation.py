@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from extractors import recorded
 from extractors.extraction import extract
-from extractors.quality import offset_search, stored_faces
+from extractors.quality import stored_faces
 from extractors.quality.derivation import Watch, derive, source_profile
 from extractors.registry import create as create_registered
 from extractors.settings import parse_settings
@@ -47,7 +48,7 @@ def _planted(monkeypatch: pytest.MonkeyPatch) -> None:
             return create_registered(name, settings)
         return PlantedFaces(parse_settings(PlantedSettings, settings or {}, name))
 
-    monkeypatch.setattr(offset_search, "create", create)
+    monkeypatch.setattr(recorded, "create", create)
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_without_the_extractor_the_rest_is_derived(
     def create(name: str, settings: Mapping[str, str] | None = None) -> Any:
         raise BadInputError("model 'faces.onnx': no such file")
 
-    monkeypatch.setattr(offset_search, "create", create)
+    monkeypatch.setattr(recorded, "create", create)
     report = derive(store, config=config)
     assert list(report.fills) == ["reference", "match", "face"]
     assert report.skipped["offsets"] == report.skipped["offsetmatch"]
@@ -246,7 +247,7 @@ def test_what_was_looked_at_around_is_used_without_the_extractor(
     def create(name: str, settings: Mapping[str, str] | None = None) -> Any:
         raise BadInputError("model 'faces.onnx': no such file")
 
-    monkeypatch.setattr(offset_search, "create", create)
+    monkeypatch.setattr(recorded, "create", create)
     lower = load_quality_config(overrides=[f"face.planted.similarity={SAME - 0.1}"])
     report = derive(store, config=lower)
     assert list(report.fills) == ["reference", "match", "offsetmatch", "face"]

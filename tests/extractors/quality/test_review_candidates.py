@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from extractors.quality import offset_search
+from extractors import recorded
 from extractors.quality.derivation import derive
 from extractors.quality.review_candidates import COLUMNS, doubtful_utterances, face_candidates
 from extractors.settings import parse_settings
@@ -101,7 +101,7 @@ def test_who_was_found_around_the_frames_is_not_asked_about(
         "c/a2": ("ann", "-@0.5 | -@0.6"),
     }
     monkeypatch.setattr(
-        offset_search,
+        recorded,
         "create",
         lambda _, given: PlantedFaces(parse_settings(PlantedSettings, given, "planted")),
     )
