@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.config import TrainingConfig
 from trainers.examples import TensorExamples
 from trainers.mlp_adapter import MLPAdapter
-from trainers.optimisation import Optimisation, batches, class_weights, corpus_weights
+from trainers.optimisation import Optimisation, batches, class_weights, corpus_weights, like_batches
 from trainers.training_loop import Fit, fit, forward, seeded
 
 CLASSES = ("neutral", "joy", "anger")
@@ -208,3 +209,33 @@ def test_class_weights_go_by_name() -> None:
     assert class_weights({}, CLASSES, torch.device("cpu")) is None
     with pytest.raises(UnknownNameError, match="'happy'; allowed: anger, joy, neutral"):
         class_weights({"happy": 1.0}, CLASSES, torch.device("cpu"))
+
+
+def test_batches_of_like_length_hold_every_example_once_and_pad_less() -> None:
+    torch.manual_seed(0)
+    cost = np.random.default_rng(0).integers(1, 60, size=1000)
+    order = torch.randperm(1000)
+    parts = like_batches(order, cost, 16)
+    assert sorted(torch.cat(parts).tolist()) == list(range(1000))
+    assert all(2 <= len(part) <= 17 for part in parts)
+
+    def padded(groups: list[Tensor]) -> int:
+        return sum(len(part) * int(cost[part.numpy()].max()) for part in groups)
+
+    assert padded(parts) < 0.65 * padded(batches(order, 16))
+    # Short and long batches take turns: an epoch does not end with all the long ones.
+    longest = [int(cost[part.numpy()].max()) for part in parts]
+    assert longest != sorted(longest)
+
+
+def test_adamw_takes_decay_off_the_weights_and_adam_adds_it_to_the_gradient() -> None:
+    rows = torch.arange(32)
+    for name, kind in (("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)):
+        model, hand = _plain_model(), _plain_model()
+        _optimisation(model, optimizer=name, weight_decay=0.3, lr=0.05).step(rows)
+        optimizer = kind(hand.parameters(), lr=0.05, weight_decay=0.3)
+        inputs, labels = _data()
+        nn.functional.cross_entropy(hand(inputs[rows]), labels[rows]).backward()
+        optimizer.step()
+        for told, expected in zip(model.parameters(), hand.parameters(), strict=True):
+            torch.testing.assert_close(told, expected, rtol=1e-4, atol=1e-6)

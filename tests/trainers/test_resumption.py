@@ -14,6 +14,7 @@ from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from feature_repo.store import open_store
 from tests.trainers.conftest import Planted
+from tests.trainers.planted_sequences import planted_sequences
 from trainers.resumption import Resumption
 from trainers.run import Run, finished_runs
 
@@ -24,10 +25,11 @@ from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from feature_repo.store import open_store
 from trainers import resumption
-from trainers.config import AdapterConfig
+from trainers.config import resolve
+from trainers.models import model_config
 from trainers.train import Progress, train
 
-root, settings, stop = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+root, settings, stop, model, slots = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]
 resumption._TIMES_THE_LAST = 0  # every epoch is saved
 
 
@@ -37,14 +39,16 @@ def on_epoch(epoch):
         sys.stdin.read()  # until it is killed
 
 
-config = AdapterConfig(max_epochs=8, lr=0.01, plateau_patience=1, **settings)
-train(open_store(root), ["text"], config=config, protocol="official", progress=Progress(on_epoch=on_epoch))
+config = resolve(model_config(model), values={"max_epochs": 8, "lr": 0.01, "plateau_patience": 1, **settings})
+train(
+    open_store(root), slots.split(","), config=config, protocol="official", progress=Progress(on_epoch=on_epoch)
+)
 """
 
 
-def _start(root: str, settings: dict[str, float], stop: int) -> subprocess.Popen[str]:
+def _start(root: str, settings: dict[str, float], stop: int, model: str, slots: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, root, json.dumps(settings), str(stop)],
+        [sys.executable, "-c", SCRIPT, root, json.dumps(settings), str(stop), model, slots],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
@@ -58,21 +62,32 @@ def _finished(root: str) -> Run:
     return run
 
 
-@pytest.mark.parametrize("settings", [{}, {"ema": 0.9, "accumulate": 2, "clip_norm": 1.0}])
-def test_a_killed_run_ends_with_the_same_numbers(planted: Planted, settings: dict[str, float]) -> None:
-    root = planted.store.root
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("mlp", {}),
+        ("mlp", {"ema": 0.9, "accumulate": 2, "clip_norm": 1.0}),
+        # Batches of like length, modalities dropped by chance, a scan: all drawn again as they were.
+        ("mamba", {"d_state": 4, "modality_dropout": 0.3, "dropout": 0.2}),
+    ],
+)
+def test_a_killed_run_ends_with_the_same_numbers(
+    planted: Planted, tmp_path: Path, model: str, settings: dict[str, float]
+) -> None:
+    slots = "text" if model == "mlp" else "text_steps,speaker"
+    root = planted.store.root if model == "mlp" else planted_sequences(tmp_path / "more").root
     other = root + "_killed"
     shutil.copytree(root, other)
-    whole = _start(root, settings, 0)
-    assert whole.communicate(timeout=60)[0].split() == list("12345678")
-    killed = _start(other, settings, 4)
+    whole = _start(root, settings, 0, model, slots)
+    assert whole.communicate(timeout=100)[0].split() == list("12345678")
+    killed = _start(other, settings, 4, model, slots)
     assert killed.stdout is not None
     assert [killed.stdout.readline().strip() for _ in range(4)] == list("1234")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert finished_runs(open_store(other).files) == []
-    again = _start(other, settings, 0)
-    assert again.communicate(timeout=60)[0].split() == list("5678")  # and not from the beginning
+    again = _start(other, settings, 0, model, slots)
+    assert again.communicate(timeout=100)[0].split() == list("5678")  # and not from the beginning
     one, two = _finished(root), _finished(other)
     assert two.key == one.key
     assert two.record["scores"] == one.record["scores"]
