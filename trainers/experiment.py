@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,16 +83,24 @@ class Experiment:
         """Whether the protocol takes a number of folds."""
         return self.protocol not in ("official", "session-folds")
 
-    def config(self, overrides: Sequence[str] = ()) -> TrainingConfig:
-        """The model's settings: its defaults, the file's on top, then ``key=value`` overrides.
+    def config(self) -> TrainingConfig:
+        """The model's settings: its defaults, and the file's on top.
 
         Raises:
-            UnknownNameError: an override of a setting that the model does not have.
+            UnknownNameError: no such model, or a setting that it does not have.
             BadInputError: a value of a wrong type or outside its range.
         """
         from trainers.models import model_config
 
-        return resolve(model_config(self.model), overrides, values=self.settings)
+        return resolve(model_config(self.model), values=self.settings)
+
+    def with_settings(self, overrides: Sequence[str]) -> Experiment:
+        """The experiment with ``key=value`` each on top of its settings; they are checked by :meth:`config`.
+
+        Raises:
+            BadInputError: no ``=``, or a value that is no YAML.
+        """
+        return replace(self, settings=set_settings(self.settings, overrides))
 
     def values(self) -> dict[str, Any]:
         """The resolved file: every key but the name, as plain data."""
@@ -109,7 +117,7 @@ class Experiment:
         Raises:
             BadInputError: an unknown key, or a value that is not allowed.
         """
-        return _checked(self.name, where or self.name, merged(self.values(), given, where or self.name))
+        return experiment_of(self.name, where or self.name, merged(self.values(), given, where or self.name))
 
 
 KEYS = tuple(item.name for item in fields(Experiment) if item.name != "name")
@@ -149,21 +157,36 @@ def load_experiment(name: str) -> Experiment:
         BadInputError: the file can't be read, or holds what is not allowed; the message names file and key.
     """
     path = experiment_path(name)
-    given = read_settings_file(path)
-    base = given.pop("base", None)
-    if base is None:
-        return _checked(path.stem, path.name, merged({}, given, path.name))
+    return experiment_of(path.stem, path.name, with_base(read_settings_file(path), path.name, path.parent))
+
+
+def with_base(given: Mapping[str, Any], where: str, folder: Path) -> dict[str, Any]:
+    """What a file gives, on top of the experiment that its key ``base`` names.
+
+    Args:
+        given: keys of a file.
+        where: what an error names.
+        folder: where a base of one's own is looked for.
+
+    Raises:
+        UnknownNameError: no experiment has the base's name.
+        BadInputError: an unknown key, a value of another type, or a base that has a base.
+    """
+    rest = {key: value for key, value in given.items() if key != "base"}
+    base = given.get("base")
+    if "base" not in given:
+        return merged({}, rest, where)
     if not isinstance(base, str):
-        raise BadInputError(f"{path.name}: key 'base' is {base!r}; allowed: the name of another experiment")
-    beside = path.parent / base
-    above = beside if base.endswith(_SUFFIXES) and beside.is_file() else experiment_path(base)
-    below = read_settings_file(above)
+        raise BadInputError(f"{where}: key 'base' is {base!r}; allowed: the name of another experiment")
+    beside = folder / base
+    path = beside if base.endswith(_SUFFIXES) and beside.is_file() else experiment_path(base)
+    below = read_settings_file(path)
     if "base" in below:
         raise BadInputError(
-            f"{path.name}: key 'base' is {base!r}, which has a base of its own; allowed: one without, such as"
+            f"{where}: key 'base' is {base!r}, which has a base of its own; allowed: one without, such as"
             f" {below['base']!r}"
         )
-    return _checked(path.stem, path.name, merged(merged({}, below, above.name), given, path.name))
+    return merged(merged({}, below, path.name), rest, where)
 
 
 def experiment_path(name: str) -> Path:
@@ -196,8 +219,17 @@ def merged(below: Mapping[str, Any], given: Mapping[str, Any], where: str) -> di
     return {**below, **given, "settings": settings}
 
 
-def _checked(name: str, where: str, given: Mapping[str, Any]) -> Experiment:
-    """An experiment of values of the right types, if they name things that exist."""
+def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment:
+    """An experiment of values of the right types, if they name things that exist.
+
+    Args:
+        name: of the experiment.
+        where: what an error names.
+        given: what :func:`merged` returned.
+
+    Raises:
+        BadInputError: a key that is missing, or a value that names nothing.
+    """
     from feature_repo.labels import SCHEMES
     from trainers.models import model_names
     from trainers.protocols import PROTOCOLS
@@ -224,6 +256,33 @@ def _checked(name: str, where: str, given: Mapping[str, Any]) -> Experiment:
     _check_slots(where, made.slots)
     _check_settings(where, made)
     return made
+
+
+def set_settings(settings: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """Settings with ``key=value`` each on top, values in YAML: ``class_weights.fear=15``; null takes one away.
+
+    Raises:
+        BadInputError: no ``=``, or a value that is no YAML.
+    """
+    # Tens of milliseconds, and only a run needs them.
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    changed = OmegaConf.create(dict(settings))
+    for override in overrides:
+        if "=" not in override:
+            raise BadInputError(f"setting {override!r} is not of the form key=value")
+        try:
+            changed.merge_with_dotlist([override])
+        except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+            key = override.partition("=")[0]
+            raise BadInputError(
+                f"config key {key!r} can't be set by {override!r}: {str(error).splitlines()[0]}"
+            ) from error
+    plain = OmegaConf.to_container(changed)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items() if value is not None}
 
 
 def _check_slots(where: str, slots: Sequence[str]) -> None:

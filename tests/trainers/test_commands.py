@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,9 @@ def test_folds_by_speaker(planted: Planted) -> None:
             ["train", "--slots", "text", "--set", "speed=1"],
             "unknown config key 'speed'; allowed: accumulate, batch_size",
         ),
+        (["train"], "--slots is missing; allowed: slots or views by commas"),
+        (["train", "--slots", "text", "--set", "lr"], "setting 'lr' is not of the form key=value"),
+        (["train", "--slots", "text", "--join", "left"], "unknown join 'left'; allowed: inner, outer"),
         (["train", "--slots", "text", "--set", "lr=fast"], "config key 'lr'"),
         (
             ["train", "--slots", "text", "--model", "cnn"],
@@ -139,3 +143,50 @@ def test_help_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def _experiment(folder: Path, more: str = "") -> str:
+    path = folder / "mine.yaml"
+    path.write_text(
+        "title: mine\nmodel: mlp\nslots: [text, speech]\nseeds: [3]\nsettings: {max_epochs: 2, hidden: [8]}\n"
+        + more
+    )
+    return str(path)
+
+
+def test_an_experiment_says_what_to_train_and_options_that_are_given_win(
+    planted: Planted, tmp_path: Path
+) -> None:
+    file = _experiment(tmp_path)
+    (record,) = _records(planted, "train", "--experiment", file)
+    assert (record["trainer"], record["slots"], record["seed"]) == ("mlp", ["text", "speech"], 3)
+    assert (record["settings"]["max_epochs"], record["hidden"]) == (2, [8])
+    words = ["--slots", "text", "--seeds", "4", "--set", "max_epochs=1", "--labels", "seven"]
+    (record,) = _records(planted, "train", "-e", file, *words)
+    assert (record["slots"], record["seed"], record["epochs"], record["hidden"]) == (["text"], 4, 1, [8])
+    # A default of the command line is not given, so the file's value stands.
+    assert record["trainer"] == "mlp"
+    kan = ["--model", "kan", "--set", "hidden=[4]"]
+    (record,) = _records(planted, "train", "-e", file, *kan)
+    assert (record["trainer"], record["hidden"]) == ("kan", [4])
+
+
+def test_the_papers_cell_stands_beside_ours_and_is_said_not_to_be_alike(
+    planted: Planted, tmp_path: Path
+) -> None:
+    file = _experiment(tmp_path, "verdict: verified\nreference: [000/stage-2/face]\n")
+    told = " ".join(_run(planted, "train", "-e", file, "--verdict", "").split())
+    (record,) = _records(planted, "runs")
+    ours = record["scores"]["test"]["accuracy"] * 100
+    assert f"accuracy {ours:.1f} 82.5 {ours - 82.5:+.1f}" in told
+    assert "Beside papers/000 III-B2" in told
+    assert "ours has another verdict than mine" in told
+    assert "ours is on all 80 test rows" in told
+
+
+def test_a_setting_of_a_file_is_taken_away_by_null(planted: Planted, tmp_path: Path) -> None:
+    file = _experiment(tmp_path)
+    with pytest.raises(AffectStoreError, match="unknown experiment .*'mine'; allowed: adapter-face"):
+        _run(planted, "train", "--experiment", "mine")
+    (record,) = _records(planted, "train", "-e", file, "--slots", "text", "--set", "hidden=null")
+    assert record["hidden"] == [256, 128]

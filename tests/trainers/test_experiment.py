@@ -90,7 +90,7 @@ def test_a_file_of_ones_own_says_only_what_differs(tmp_path: Path) -> None:
         None,
     )
     assert (made.model, made.slots, made.corpora) == ("mamba", ("text_steps",), ("meld",))
-    config = made.config(["depth=3", "class_weights.fear=2"])
+    config = made.with_settings(["depth=3", "class_weights.fear=2"]).config()
     assert isinstance(config, MambaFusionConfig)
     assert (config.depth, config.lr) == (3, 1e-4)
     assert (config.class_weights["fear"], config.class_weights["surprise"]) == (2, 15)

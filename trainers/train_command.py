@@ -1,0 +1,119 @@
+"""The command ``train``: what its options or an experiment's file say, trained, scored, beside the paper's cell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from feature_repo.console import (
+    CorpusOption,
+    DeviceOption,
+    JsonOption,
+    ProfileOption,
+    RootOption,
+    SchemeOption,
+    VerdictOption,
+)
+from feature_repo.errors import UnknownNameError
+from trainers.experiment_options import (
+    FoldsOption,
+    OnlyFoldOption,
+    ProtocolOption,
+    SeedsOption,
+    SetOption,
+    SlotsOption,
+    TrainJoinOption,
+    asked_experiment,
+)
+
+if TYPE_CHECKING:
+    from trainers.training_data import Join
+
+
+def train(
+    context: typer.Context,
+    slots: SlotsOption = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Adapters over vectors side by side: [cyan]mlp[/cyan], [cyan]kan[/cyan] (a learned B-spline on every"
+            " edge), [cyan]mamba-adapter[/cyan] (over sequences). Fusion: [cyan]mamba[/cyan], [cyan]gated[/cyan],"
+            " [cyan]token-transformer[/cyan], [cyan]cross-modal-transformer[/cyan]. [cyan]conversation[/cyan]: Mamba"
+            " over the turns of a dialogue."
+        ),
+    ] = "mlp",
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            "-e",
+            help="An experiment of [cyan]affectstore experiments[/cyan], or a .yaml file; options that are given win.",
+            show_default=False,
+        ),
+    ] = None,
+    protocol: ProtocolOption = "official",
+    folds: FoldsOption = 4,
+    only_fold: OnlyFoldOption = None,
+    seeds: SeedsOption = "0,1,2",
+    settings: SetOption = None,
+    join: TrainJoinOption = None,
+    corpus: CorpusOption = None,
+    verdict: VerdictOption = None,
+    labels: SchemeOption = "seven",
+    profile: ProfileOption = None,
+    device: DeviceOption = "auto",
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model on stored views and score it. A finished run is not run again, a killed one goes on.
+
+    Example: [cyan]affectstore train --slots text --corpus meld --seeds 0,1,2[/cyan]
+
+    Fusion by token: [cyan]affectstore train --model mamba --slots text_steps,face_steps,speaker --corpus meld --set
+    class_weights.fear=15[/cyan]
+
+    A row of a paper's table: [cyan]affectstore train --experiment meld-t-v-a[/cyan]; on all utterances instead of the
+    verified ones: [cyan]--verdict ''[/cyan]
+
+    Without official splits: [cyan]affectstore train --slots speaker,speech --corpus ravdess --protocol
+    speaker-folds --folds 4 --set selection=uar[/cyan]
+    """
+    from feature_repo.store import open_store
+
+    # Checked before torch is imported, so that a slip is answered at once.
+    asked, file = asked_experiment(context, experiment, settings or [])
+    config = asked.config()
+    if asked.join not in (None, "inner", "outer"):
+        raise UnknownNameError("join", str(asked.join), ("inner", "outer"))
+    store = open_store(root)
+    from trainers.beside_paper import beside_tables
+    from trainers.device import chosen_device
+    from trainers.run_tables import coverage_table, scores_table
+    from trainers.train import train as run_training
+    from trainers.training_bar import shown, training_bar
+
+    with training_bar() as bar:
+        done = run_training(
+            store,
+            asked.slots,
+            config=config,
+            protocol=asked.protocol,
+            folds=asked.folds,
+            only_folds=asked.only_folds,
+            seeds=asked.seeds,
+            corpora=asked.corpora,
+            labels=asked.labels,
+            profile=asked.profile,
+            verdict=asked.verdict,
+            join=cast("Join | None", asked.join),
+            device=chosen_device(device),
+            progress=shown(bar, config.max_epochs, config.selection),
+        )
+    if as_json:
+        typer.echo(json.dumps([dict(run.record) for run in done.runs]))
+        return
+    coverage_table(done)
+    scores_table(done)
+    beside_tables(asked, done.by_seed(), file)
