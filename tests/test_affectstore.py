@@ -60,6 +60,7 @@ def test_help_teaches_every_room_and_imports_nothing_heavy() -> None:
         "train",
         "runs",
         "embed",
+        "predict",
     ):
         assert f" {command} " in shown.stdout
     assert "Quick start" in shown.stdout
