@@ -1,8 +1,9 @@
 """The Mamba block on a CPU: against its own matrix products, other implementations, and longer sequences.
 
-Run it as ``python -m tests.benchmarks.bench_mamba [--threads 2] [--repeats 5]``: 32 rows of 32 steps, d_model 1024,
-d_state 64, expand 2, d_conv 4, forward and backward of the whole block, the best of runs that take turns. Time and
-memory by length are of 2 rows. Implementations that are not installed are left out.
+Run it as ``python -m tests.benchmarks.bench_mamba [--threads 2] [--repeats 5] [--turns 1]``: 32 rows of 32 steps,
+d_model 1024, d_state 64, expand 2, d_conv 4, forward and backward of the whole block, the best of runs that take turns.
+Time and memory by length are of 2 rows. The others' blocks have the same weights, and their turns alternate with ours;
+how far their output is from ours is told too. Implementations that are not installed are left out.
 """
 
 import argparse
@@ -71,8 +72,8 @@ def scan_alone() -> Work:
     return work
 
 
-def others() -> dict[str, nn.Module]:
-    """The same block by others, as far as they are installed."""
+def others(block: Mamba) -> dict[str, nn.Module]:
+    """The same block by others with the same weights, as far as they are installed."""
     found: dict[str, nn.Module] = {}
     if importlib.util.find_spec("mambapy") is not None:
         from mambapy.mamba import MambaBlock, MambaConfig
@@ -88,7 +89,17 @@ def others() -> dict[str, nn.Module]:
             hidden_size=WIDTH, state_size=STATES, expand=2, conv_kernel=4, num_hidden_layers=1
         )
         found["transformers, MambaMixer"] = MambaMixer(config, 0)
+    for module in found.values():
+        module.load_state_dict(block.state_dict())
     return found
+
+
+def difference(module: nn.Module, block: Mamba) -> float:
+    """The largest difference of the outputs over the largest output."""
+    x = torch.randn(2, STEPS, WIDTH)
+    with torch.no_grad():
+        right = block(x)
+        return float((module(x) - right).abs().max() / right.abs().max())
 
 
 def seconds(work: Mapping[str, Work], repeats: int) -> dict[str, float]:
@@ -131,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=1, help="turns of the others' blocks, which are slow")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
@@ -148,10 +160,11 @@ def main() -> None:
     taken = seconds(own, given.repeats)
     for name, time_taken in taken.items():
         print(f"{name:24} {time_taken:7.3f} s  {time_taken / taken['products']:6.2f} x products")
-    for name, module in others().items():
-        both = seconds({"ours": there_and_back(block), "theirs": there_and_back(module)}, 1)
+    for name, module in others(block).items():
+        both = seconds({"ours": there_and_back(block), "theirs": there_and_back(module)}, given.turns)
         print(
-            f"{name:24} {both['theirs']:7.3f} s  {both['theirs'] / both['ours']:6.2f} x block ({both['ours']:.3f} s)"
+            f"{name:24} {both['theirs']:7.3f} s  {both['theirs'] / both['ours']:6.2f} x block ({both['ours']:.3f} s),"
+            f" output within {difference(module, block):.0e}"
         )
     print("2 rows: steps, seconds and microseconds per step, MiB above what one step takes")
     for kind, module in {"Mamba": block, "Mamba2": Mamba2(WIDTH, STATES, chunk_size=32)}.items():
