@@ -1,6 +1,6 @@
 """How the figures look: one palette, one font, the same bytes for the same numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,13 @@ _STYLE: Mapping[str, Any] = {
     "svg.fonttype": "path",
 }
 
+# What a file would say of when and by what it was drawn, left out: the same numbers are the same bytes.
+_METADATA: Mapping[str, Mapping[str, None]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
 
 @contextmanager
 def styled() -> Iterator[None]:
@@ -68,16 +75,17 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def save(figure: Any, path: Path) -> list[Path]:
-    """Write the figure as PNG for the screen and as SVG for print; returns both paths.
+def save(figure: Any, path: Path, suffixes: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write the figure, by default as PNG for the screen and as SVG for print; returns the paths.
 
     Args:
         figure: of :func:`new_figure`.
         path: without a suffix.
+        suffixes: of ``png``, ``svg`` and ``pdf``.
     """
     written = []
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None, "Creator": None})):
-        target = path.with_name(path.name + suffix)
-        figure.savefig(target, metadata=metadata)
+    for suffix in suffixes:
+        target = path.with_name(f"{path.name}.{suffix}")
+        figure.savefig(target, metadata=_METADATA[suffix])
         written.append(target)
     return written

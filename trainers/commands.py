@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from feature_repo.console import (
     CorpusOption,
     DeviceOption,
-    JsonOption,
     RootOption,
     console,
     err,
@@ -21,6 +19,7 @@ from feature_repo.errors import BadInputError
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
     from trainers.experiments_command import experiments
+    from trainers.runs_command import runs
     from trainers.text_encoder.command import finetune
     from trainers.train_command import train
 

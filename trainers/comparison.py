@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,26 +22,26 @@ _WEIGHTS_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True)
 class Difference:
-    """One score of both sets, each the mean over its seeds.
+    """One score of both sets on the rows that were compared.
 
     Attributes:
-        first: the first set's score.
+        first: the first set's score by seed.
         second: the second set's.
-        low: lower end of the interval of ``second - first``.
+        low: lower end of the difference's interval.
         high: its upper end.
         p: chance of a difference at least as large, either way, if the two were alike.
     """
 
-    first: float
-    second: float
+    first: tuple[float, ...]
+    second: tuple[float, ...]
     low: float
     high: float
     p: float
 
     @property
     def difference(self) -> float:
-        """``second - first``: above 0 where the second set is better."""
-        return self.second - self.first
+        """The second set's mean over its seeds less the first's: above 0 where the second is better."""
+        return statistics.fmean(self.second) - statistics.fmean(self.first)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,6 @@ def compare(
     first: Predictions,
     second: Predictions,
     *,
-    common: bool = False,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
     seed: int = 0,
@@ -91,31 +91,30 @@ def compare(
 
     Args:
         first: predictions per seed.
-        second: predictions per seed of the same rows.
-        common: where the rows differ, compare on those that both have instead of refusing.
+        second: predictions per seed of the same rows (:func:`trainers.run_predictions.common_rows` where they differ).
         resamples: draws for each of both.
         level: of the intervals, such as 0.95.
         seed: of the draws; the same seed gives the same numbers.
 
     Raises:
-        BadInputError: rows, targets or classes that differ, or no common row.
+        BadInputError: rows, targets or classes that differ.
     """
-    first, second = same_rows(first, second, common=common)
+    second = same_rows(first, second)
     counted = _Counted(first, second)
-    observed = counted.weighted(np.ones((1, len(first.ids)), np.float32))
     drawn, swapped = np.random.default_rng(seed).spawn(2)
     resampled = _joined(counted.weighted(weights) for weights in _draws(drawn, len(first.ids), resamples))
     exchanged = _joined(counted.exchanged(swaps) for swaps in _swaps(swapped, len(first.ids), resamples))
+    by_seed = [[reached.summary() for reached in each.scores()] for each in (first, second)]
     scores = {}
-    for name, (one, other) in observed.items():
-        first_score, second_score = float(one[0]), float(other[0])
+    for name in resampled:
+        one, other = (tuple(summary[name] for summary in each) for each in by_seed)
+        observed = abs(statistics.fmean(other) - statistics.fmean(one))
         apart = resampled[name][1] - resampled[name][0]
         low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
         by_chance = np.abs(exchanged[name][1] - exchanged[name][0])
         # Sums in another order differ in the last digits; what is equal to the observed counts as large.
-        larger = int((by_chance >= abs(second_score - first_score) - 1e-9).sum())
-        p = (larger + 1) / (resamples + 1)
-        scores[name] = Difference(first_score, second_score, float(low), float(high), p)
+        p = (int((by_chance >= observed - 1e-9).sum()) + 1) / (resamples + 1)
+        scores[name] = Difference(one, other, float(low), float(high), p)
     seeds = (len(first.seeds), len(second.seeds))
     told: dict[str, Any] = {}
     if seeds == (1, 1):
@@ -160,10 +159,10 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float,
     """
     from scipy.stats import t
 
-    mean = math.fsum(values) / len(values)
+    mean = statistics.fmean(values)
     if len(values) < 2:
         return mean, None
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    error = statistics.stdev(values) / math.sqrt(len(values))
     return mean, float(t.ppf((1 + level) / 2, len(values) - 1)) * error
 
 

@@ -82,30 +82,30 @@ def predictions_of(runs: Sequence[Run], name: str) -> Predictions:
     return Predictions(name, ids, indices(frames[first]["true"]), predicted, classes, tuple(frames))
 
 
-def same_rows(
-    first: Predictions, second: Predictions, *, common: bool = False
-) -> tuple[Predictions, Predictions]:
-    """Both over the same rows and in the same numbering of classes.
-
-    Args:
-        first: predictions.
-        second: predictions.
-        common: where the rows differ, take those that both have instead of refusing.
+def common_rows(sets: Sequence[Predictions]) -> list[Predictions]:
+    """Each of them on the rows that all have.
 
     Raises:
-        BadInputError: rows, targets or classes that differ, or no common row.
+        BadInputError: there is no such row.
+    """
+    shared = sorted(set.intersection(*(set(each.ids) for each in sets)))
+    if not shared:
+        raise BadInputError(f"{', '.join(each.name for each in sets)} have no test row in common")
+    return [each.only(np.searchsorted(each.ids, shared)) for each in sets]
+
+
+def same_rows(first: Predictions, second: Predictions) -> Predictions:
+    """The second in the first's numbering of classes.
+
+    Raises:
+        BadInputError: rows, targets or classes that differ.
     """
     if set(first.classes) != set(second.classes):
         raise BadInputError(_classes_differ(first.name, first.classes, second.name, second.classes))
     if difference := _rows_differ(pl.Series(first.ids), pl.Series(second.ids), first.name, second.name):
-        if not common:
-            raise BadInputError(
-                f"{difference}; allowed: runs of the same test rows, or only the rows that both have (--common)"
-            )
-        shared = sorted(set(first.ids) & set(second.ids))
-        if not shared:
-            raise BadInputError(f"{difference}: none in common")
-        first, second = (each.only(np.searchsorted(each.ids, shared)) for each in (first, second))
+        raise BadInputError(
+            f"{difference}; allowed: runs of the same test rows, or only the rows that all have (--common)"
+        )
     renumbered = np.array([first.classes.index(name) for name in second.classes])
     true = renumbered[second.true]
     if len(wrong := np.flatnonzero(true != first.true)):
@@ -114,7 +114,7 @@ def same_rows(
             f"{first.name} and {second.name} have other targets for {len(wrong)} rows, such as {first.ids[row]!r}:"
             f" {first.classes[first.true[row]]} and {first.classes[true[row]]}; allowed: runs of the same labels"
         )
-    return first, Predictions(
+    return Predictions(
         second.name, second.ids, true, renumbered[second.predicted], first.classes, second.seeds
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from feature_repo.console import Table, console
 from feature_repo.pull_command import print_verdict
 from feature_repo.training_set import Coverage
+from trainers.metrics import Scores
 from trainers.run import Run
+from trainers.run_groups import group_name
 
 if TYPE_CHECKING:
     from trainers.train import Trained
@@ -68,11 +70,34 @@ def scores_table(done: Trained) -> None:
 
 def run_tables(run: Run) -> None:
     """Print one run: its data, settings with their sources, scores and confusion."""
-    record, config = run.record, run.config()
+    record = run.record
     console.print(
-        f"[bold]run {run.key}[/bold] {config['trainer']}, {record['created'][:19]} UTC, {record['seconds']} s"
+        f"[bold]run {run.key}[/bold] {record['trainer']}, {record['created'][:19]} UTC, {record['seconds']} s"
     )
+    data_and_settings(run)
+    scores = Table(
+        title=f"Scores, best of {record['epochs']} epochs was {record['best_epoch']} ({record['stopped']})"
+    )
+    scores.add_column("part")
+    for name in ("rows", *record["scores"]["test"]):
+        scores.add_column(name, justify="right")
+    for part, reached in record["scores"].items():
+        scores.add_row(part, str(record["rows"][part]), *(f"{value:.4f}" for value in reached.values()))
+    console.print(scores)
+    confusion_table(run.test, "Confusion on test: row is true, column is predicted")
+
+
+def data_and_settings(run: Run, leave_out: Collection[str] = ()) -> None:
+    """Print what a run was trained on, and its settings with their sources.
+
+    Args:
+        run: a run.
+        leave_out: names of its data that are not printed.
+    """
+    config = run.config()
     for name, value in config["data"].items():
+        if name in leave_out:
+            continue
         told = ", ".join(f"{key}={view}" for key, view in value.items()) if isinstance(value, dict) else value
         told = ", ".join(map(str, told)) if isinstance(told, list) else told
         console.print(f"  {name}: {told}", highlight=False, soft_wrap=True)
@@ -83,24 +108,17 @@ def run_tables(run: Run) -> None:
         told = f"assumed: {entry['why']}" if entry.get("assumed") else entry["source"]
         settings.add_row(name, str(entry["value"]), told)
     console.print(settings)
-    scores = Table(
-        title=f"Scores, best of {record['epochs']} epochs was {record['best_epoch']} ({record['stopped']})"
-    )
-    scores.add_column("part")
-    for name in ("rows", *record["scores"]["test"]):
-        scores.add_column(name, justify="right")
-    for part, reached in record["scores"].items():
-        scores.add_row(part, str(record["rows"][part]), *(f"{value:.4f}" for value in reached.values()))
-    console.print(scores)
-    confusion = Table(title="Confusion on test: row is true, column is predicted")
+
+
+def confusion_table(scores: Scores, title: str) -> None:
+    """Print counts ``[true class, predicted class]`` with recall and precision."""
+    confusion = Table(title=title)
     confusion.add_column("")
-    for name in (*record["classes"], "recall", "precision"):
+    for name in (*scores.classes, "recall", "precision"):
         confusion.add_column(name, justify="right")
-    for name, counts in zip(record["classes"], record["confusion"], strict=True):
-        if each := record["per_class"].get(name):
-            told = [f"{each['recall']:.3f}", f"{each['precision']:.3f}"]
-        else:
-            told = ["–", "–"]
+    each = scores.per_class()
+    for name, counts in zip(scores.classes, scores.confusion.tolist(), strict=True):
+        told = [f"{each[name][key]:.3f}" if name in each else "–" for key in ("recall", "precision")]
         confusion.add_row(name, *map(str, counts), *told)
     console.print(confusion)
 
@@ -108,14 +126,16 @@ def run_tables(run: Run) -> None:
 def runs_table(runs: Sequence[Run]) -> None:
     """Print a line per run."""
     table = Table(title="Runs, scores on test")
-    for name in ("run", "slots", "corpora", "labels", "protocol", "fold"):
-        table.add_column(name)
+    for name in ("run", "group", "model", "slots", "corpora", "labels", "protocol", "fold"):
+        table.add_column(name, no_wrap=name in ("run", "group"))
     for name in ("seed", "epochs", *HEADLINE.values()):
         table.add_column(name, justify="right")
     for one in runs:
         record = one.record
         table.add_row(
             one.key,
+            group_name(one),
+            record["trainer"],
             ", ".join(record["slots"]),
             ", ".join(record["corpora"]),
             record["labels"],

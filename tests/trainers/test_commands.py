@@ -55,8 +55,8 @@ def test_train_tells_scores_and_what_was_pulled_and_keeps_finished_runs(planted:
 def test_runs_lists_and_shows(planted: Planted) -> None:
     assert "no runs yet" in _run(planted, "runs")
     (record,) = _records(planted, "train", "--slots", "text", "--seeds", "4", *FAST)
-    listed = _run(planted, "runs")
-    assert record["key"] in listed
+    assert record["group"] in _run(planted, "runs")
+    assert record["key"] in _run(planted, "runs", "--all")
     shown = _run(planted, "runs", record["key"][:6])
     assert "assumed: given; papers/000 III-B2 has 100" in shown
     assert "papers/000 III-B2" in shown

@@ -42,11 +42,13 @@ SECOND = predictions("B", [0, 0, 1, 1, 2], [0, 0, 1, 0, 2])
 def test_scores_are_the_means_over_seeds() -> None:
     found = compare(FIRST, SECOND, resamples=10)
     assert (found.rows, found.seeds) == (5, (2, 1))
-    ours, theirs = (mean_scores(each.true, each.predicted) for each in (FIRST, SECOND))
     for name, score in found.scores.items():
-        assert score.first == pytest.approx(ours[name])
-        assert score.second == pytest.approx(theirs[name])
-        assert score.difference == pytest.approx(theirs[name] - ours[name])
+        ours, theirs = (
+            [scores(each.true, seed)[name] for seed in each.predicted] for each in (FIRST, SECOND)
+        )
+        assert score.first == pytest.approx(ours)
+        assert score.second == pytest.approx(theirs)
+        assert score.difference == pytest.approx(theirs[0] - (ours[0] + ours[1]) / 2)
 
 
 def test_the_interval_is_of_all_resamples_of_the_rows() -> None:

@@ -8,7 +8,7 @@ import pytest
 from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from tests.trainers.planted_runs import planted_run
-from trainers.run_predictions import predictions_of, same_rows
+from trainers.run_predictions import common_rows, predictions_of, same_rows
 
 TRUE = {"u0": "joy", "u1": "anger", "u2": "neutral", "u3": "joy"}
 
@@ -65,12 +65,12 @@ def test_rows_that_differ_are_named_and_the_common_ones_taken_on_request(files: 
         same_rows(one, other)
     assert "A tests 3 rows, B 3, and 2 are in both ('u1' is only in A)" in str(refused.value)
     assert "--common" in str(refused.value)
-    left, right = same_rows(one, other, common=True)
+    left, right = common_rows([one, other])
     assert left.ids == right.ids == ("u0", "u2")
     assert [left.classes[index] for index in left.predicted[0]] == ["joy", "joy"]
     assert [right.classes[index] for index in right.predicted[0]] == ["neutral", "anger"]
-    with pytest.raises(BadInputError, match="none in common"):
-        same_rows(one, predictions_of([run(files, "c", {"u3": "joy"})], "C"), common=True)
+    with pytest.raises(BadInputError, match="A, B, C have no test row in common"):
+        common_rows([one, other, predictions_of([run(files, "c", {"u1": "joy"})], "C")])
 
 
 def test_the_same_classes_in_another_order_are_renumbered(files: FileLayer) -> None:
@@ -78,9 +78,10 @@ def test_the_same_classes_in_another_order_are_renumbered(files: FileLayer) -> N
     one = predictions_of([run(files, "a", said)], "A")
     other = predictions_of([run(files, "b", said, classes=("joy", "anger", "neutral"))], "B")
     assert not np.array_equal(one.true, other.true)
-    left, right = same_rows(one, other)
-    assert np.array_equal(left.true, right.true)
-    assert np.array_equal(left.predicted, right.predicted)
+    right = same_rows(one, other)
+    assert right.classes == one.classes
+    assert np.array_equal(one.true, right.true)
+    assert np.array_equal(one.predicted, right.predicted)
 
 
 def test_other_classes_and_other_targets_are_refused(files: FileLayer) -> None:
