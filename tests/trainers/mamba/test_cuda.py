@@ -96,6 +96,8 @@ def _pair(version: int) -> tuple[nn.Module, nn.Module]:
 @pytest.mark.parametrize("steps", [1, 7, 300])
 @pytest.mark.parametrize("weights", ["ours", "theirs"])
 def test_blocks_are_like_mamba_ssms(version: int, steps: int, weights: str) -> None:
+    if version == 2:
+        pytest.importorskip("causal_conv1d", reason="mamba_ssm.Mamba2 does not run without causal-conv1d")
     ours, theirs = _pair(version)
     if weights == "ours":
         theirs.load_state_dict(ours.state_dict())
