@@ -250,9 +250,10 @@ def _with_strangers(
 
 
 def _unnamed(rows: pl.DataFrame) -> tuple[str, ...]:
-    """What to tell of utterances whose speaker is not named."""
-    count = rows["speaker_id"].null_count()
+    """What to tell of clips whose speaker is not named."""
+    clips = rows.filter(pl.col("media_uri").is_not_null()) if "media_uri" in rows.columns else rows.clear()
+    count = clips["speaker_id"].null_count()
     if not count:
         return ()
-    who = "no speaker is named" if rows.height == 1 else f"{count} of {rows.height} have no speaker"
+    who = "no speaker is named" if clips.height == 1 else f"{count} of {clips.height} clips have no speaker"
     return (f"{who}: where several faces are seen, the most confident one of each frame is taken for theirs",)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_repo.console import CorpusOption, DeviceOption, JsonOption, RootOption, Table, console, err
-from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
+from feature_repo.console import CorpusOption, DeviceOption, JsonOption, RootOption, err
+from feature_repo.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from trainers.new_clips import ComputeViews, Predicted
     from trainers.run import Run
 
-_SHOWN = 20  # rows on a terminal, and reasons
 _INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
-_ENDINGS = (".csv", ".parquet", ".json")
 
 # (files given, corpus, text=, speaker=, columns=) -> manifest rows
 ReadClips = Callable[..., "pl.DataFrame"]
@@ -97,12 +94,14 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
         [cyan]affectstore predict 3f9a --corpus meld --split test[/cyan]
         """
         from feature_repo.store import open_store
+        from trainers.device import chosen_device
         from trainers.models import model_reads
         from trainers.new_clips import predict_stored
+        from trainers.prediction_report import ENDINGS, show_prediction, with_notes, write_prediction
         from trainers.run import find_run
 
-        if output is not None and output.suffix not in _ENDINGS:
-            raise UnknownNameError("output format", output.suffix or output.name, _ENDINGS)
+        if output is not None and output.suffix not in ENDINGS:
+            raise UnknownNameError("output format", output.suffix or output.name, ENDINGS)
         new = bool(clips) or text is not None
         if new == bool(corpus):
             raise BadInputError(
@@ -120,7 +119,7 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
                 corpora=corpus,
                 splits=split or (),
                 without=without or (),
-                device=_device(device),
+                device=chosen_device(device),
             )
         else:
             from trainers.new_clips import CORPUS
@@ -130,11 +129,11 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
             )
             told = _predict_new(store, found, rows, compute_views, without or (), given, device)
         if output is not None:
-            _write(told, output)
+            write_prediction(told, output)
         if as_json:
-            typer.echo(json.dumps(_with_notes(told).to_dicts()))
+            typer.echo(json.dumps(with_notes(told).to_dicts()))
         else:
-            _show(told, found, output)
+            show_prediction(told, found, output)
         if told.rows["predicted"].null_count() and model_reads(found.record["trainer"]) == "rows":
             needed = ", ".join(found.record["slots"])
             err.print(
@@ -156,6 +155,7 @@ def _predict_new(
 ) -> Predicted:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from trainers.device import chosen_device
     from trainers.new_clips import predict_new
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -178,7 +178,7 @@ def _predict_new(
                 without=without,
                 settings=settings,
                 device=device,
-                model_device=_device(device),
+                model_device=chosen_device(device),
                 on_total=show_total,
                 on_progress=lambda count: progress.advance(task, count),
                 on_load=lambda name: progress.update(task, description=f"computing ({name})"),
@@ -207,96 +207,3 @@ def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
             raise BadInputError(f"{flag} {text!r}: expected KEY=VALUE, each key once")
         pairs[key.strip()] = value.strip()
     return pairs
-
-
-def _device(name: str) -> str:
-    from trainers.commands import _device as chosen
-
-    return chosen(name)
-
-
-def _with_notes(told: Predicted) -> pl.DataFrame:
-    import polars as pl
-
-    return told.rows.with_columns(note=pl.Series(told.notes(), dtype=pl.String))
-
-
-def _write(told: Predicted, output: Path) -> None:
-    frame = _with_notes(told)
-    staged = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        if output.suffix == ".csv":
-            frame.write_csv(staged)
-        elif output.suffix == ".parquet":
-            frame.write_parquet(staged)
-        else:
-            frame.write_json(staged)
-        staged.replace(output)
-    except OSError as error:
-        raise StoreWriteError(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-def _show(told: Predicted, run: Run, output: Path | None) -> None:
-    """The first rows, what was lacking and why, and counts."""
-    slots = [name.removeprefix("present_") for name in told.rows.columns if name.startswith("present_")]
-    table = Table("utterance", "predicted")
-    for name in ("p", "next", "p"):
-        table.add_column(name, justify="right" if name == "p" else "left")
-    table.add_column("from")
-    for row in told.rows.head(_SHOWN).iter_rows(named=True):
-        table.add_row(*_cells(row, run.record["classes"], slots))
-    console.print(table)
-    predicted = told.rows["predicted"].drop_nulls()
-    more = told.rows.height - _SHOWN
-    if more > 0:
-        where = "" if output else "; --output FILE writes all"
-        console.print(f"... and {more:,} more{where}", style="dim", highlight=False)
-    counts = predicted.value_counts(sort=True).sort(["count", "predicted"], descending=[True, False])
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.iter_rows())
-    of = f"{predicted.len():,} of {told.rows.height:,} predicted"
-    if told.rows.height > 1:
-        console.print(f"{of}{': ' if listed else ''}{listed}", highlight=False)
-    _show_absent(told)
-    for remark in told.remarks:
-        err.print(remark, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if output:
-        console.print(f"wrote [bold]{output}[/bold]", highlight=False, soft_wrap=True)
-
-
-def _cells(row: Mapping[str, Any], classes: Sequence[str], slots: Sequence[str]) -> list[str]:
-    from rich.markup import escape
-
-    name = escape(row["utterance_id"])
-    there = ", ".join(slot for slot in slots if row[f"present_{slot}"]) or "nothing"
-    if row["predicted"] is None:
-        return [name, "[yellow]not predicted[/yellow]", "", "", "", there]
-    first, second = sorted(classes, key=lambda each: -row[f"p_{each}"])[:2]
-    return [
-        name,
-        f"[bold]{first}[/bold]",
-        f"{row[f'p_{first}']:.2f}",
-        second,
-        f"{row[f'p_{second}']:.2f}",
-        there,
-    ]
-
-
-def _show_absent(told: Predicted) -> None:
-    """What utterances lack, those of one reason in one line."""
-    slots_of: dict[tuple[str, str], list[str]] = {}
-    for slot, reasons in told.absent.items():
-        for utterance_id, reason in reasons.items():
-            slots_of.setdefault((utterance_id, reason), []).append(slot)
-    lines: dict[tuple[str, str], list[str]] = {}
-    for (utterance_id, reason), lacking in slots_of.items():
-        lines.setdefault((", ".join(lacking), reason), []).append(utterance_id)
-    for number, ((slots, reason), ids) in enumerate(lines.items()):
-        if number == _SHOWN:
-            err.print(f"... and {len(lines) - _SHOWN:,} more reasons", style="yellow", highlight=False)
-            break
-        who = ids[0] if len(ids) == 1 else f"{len(ids):,} utterances, such as {ids[0]}"
-        err.print(
-            f"{who}: no {slots}: {reason}", style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
