@@ -1,5 +1,6 @@
 """The catalogue: which view a profile means by a slot, so that readers need no weights and no fingerprint."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -93,6 +94,15 @@ class Catalog:
                 f"{slot!r} could be {listed}; name a profile or view, or settle it with `affectstore use VIEW`"
             )
         return next(iter(candidates.values()))
+
+    def settled(self) -> dict[str, str]:
+        """Slot to view of every slot that means one view without a profile; see :meth:`resolve`."""
+        known = {slot for profile in self.profiles() for slot in self.slots(profile)}
+        found = {}
+        for slot in sorted(known):
+            with contextlib.suppress(AmbiguousViewError):
+                found[slot] = self.resolve(slot)
+        return found
 
     def _write(self, profile: str, slots: Mapping[str, str]) -> None:
         data = json.dumps({"slots": dict(sorted(slots.items()))}, indent=2) + "\n"

@@ -36,7 +36,11 @@ def embed(
     corpus: CorpusOption = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", "-p", help="Let this profile mean the new view by its slot."),
+        typer.Option(
+            "--profile",
+            "-p",
+            help="Let this profile mean the new view by its slot; a new profile keeps what the other slots mean.",
+        ),
     ] = None,
     device: DeviceOption = "auto",
     root: RootOption = None,
@@ -76,7 +80,9 @@ def embed(
     if report.everything_failed:
         raise typer.Exit(1)
     if profile is not None:
-        store.catalog.set(profile, {recipe.slot: recipe.view})
+        # A new profile means by the other slots what they mean without one, so that it can be pulled from at once.
+        others = {} if profile in store.catalog.profiles() else store.catalog.settled()
+        store.catalog.set(profile, {**others, recipe.slot: recipe.view})
         console.print(f"profile [bold]{profile}[/bold] means it by {recipe.slot}", highlight=False)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from extractors.demo import Demo, Step, steps
+from extractors.demo import Demo, Step, fusion_steps, prediction_steps, steps
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -31,19 +31,32 @@ def test_a_command_that_fails_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatc
     assert [command for command, _ in demo.seconds] == ["affectstore corpora nothing", "affectstore corpora"]
 
 
-def test_every_step_is_a_command_there_is_with_options_that_it_has(demo: Demo) -> None:
+def test_every_step_is_a_command_there_is_with_options_that_it_has(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import typer.main
 
     from affectstore import command_line
 
     known = typer.main.get_command(command_line()).commands  # type: ignore[attr-defined]
     used = set()
-    for step in steps(demo):
+    # The parts that name runs, as if there were some.
+    monkeypatch.setattr("extractors.demo._run_on", lambda demo, model, slots: "3f9a")
+    clip = demo.corpus / "MELD.Raw" / "test" / "any" / "dia0_utt0.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.touch()
+    (demo.corpus / "test_sent_emo.csv").write_text("Utterance,Speaker,Emotion\nWow!,Ada,surprise\n", "utf-8")
+    for step in [*steps(demo), *fusion_steps(demo), *prediction_steps(demo)]:
         name, *arguments = step.arguments
         known[name].make_context(name, list(arguments))
         used.add(name)
     assert {"init", "ingest", "speakers", "extract", "calibrate", "derive", "quality"} <= used
-    assert {"status", "faults", "register", "pull", "train", "runs"} <= used
+    assert {"status", "faults", "register", "pull", "train", "embed", "runs", "predict"} <= used
+
+
+def test_without_the_runs_nothing_is_built_on_them(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Demo, "ask", lambda self, *arguments: None)
+    assert fusion_steps(demo) == prediction_steps(demo) == []
 
 
 def test_thresholds_of_an_earlier_run_stay(demo: Demo) -> None:
@@ -71,7 +84,8 @@ def test_the_whole_way_twice(tmp_path: Path) -> None:
     again = affectstore("demo", "--folder", str(tmp_path / "demo"))
     assert again.returncode == 0, again.stdout + again.stderr
     assert "0 computed" in again.stdout
-    assert "3 runs, 0 new" in again.stdout
+    assert "6 runs, 0 new" in again.stdout
+    assert first.stdout.count("predict") >= 2
     assert {
         path: path.stat().st_mtime_ns for path in (tmp_path / "demo/store/features").rglob("*.parquet")
     } == parts

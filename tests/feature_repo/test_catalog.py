@@ -82,3 +82,11 @@ def test_what_several_set_at_once_is_all_there(catalog):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: catalog.set("paper", {f"slot{n}": f"view{n}"}), range(24)))
     assert len(catalog.slots("paper")) == 24
+
+
+def test_settled_is_what_slots_mean_without_a_profile(catalog):
+    catalog.set("paper", {"text": "text_a_1", "face": "face_b_2"})
+    catalog.set("ssl", {"text": "text_c_3", "speech": "speech_d_4"})
+    assert catalog.settled() == {"face": "face_b_2", "speech": "speech_d_4"}
+    catalog.set("default", {"text": "text_c_3"})
+    assert catalog.settled() == {"face": "face_b_2", "speech": "speech_d_4", "text": "text_c_3"}

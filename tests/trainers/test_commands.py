@@ -74,6 +74,18 @@ def test_embed_stores_the_layer(planted: Planted) -> None:
     assert "240 were there" in _run(planted, "embed", record["key"])
 
 
+def test_embed_puts_its_view_into_a_profile(planted: Planted) -> None:
+    (record,) = _records(planted, "train", "--slots", "text", "--seeds", "0", *FAST)
+    told = _run(planted, "embed", record["key"], "--profile", "adapted")
+    (view,) = [name for name in planted.store.views() if "adapter" in name]
+    assert "profile adapted means it by text" in told
+    # The rest of a new profile is what the slots mean anyway; of a profile that is there only this slot changes.
+    assert planted.store.catalog.slots("adapted") == {"text": view, "speech": planted.speech.view}
+    planted.store.catalog.set("mine", {"speech": "other"})
+    _run(planted, "embed", record["key"], "--profile", "mine")
+    assert planted.store.catalog.slots("mine") == {"text": view, "speech": "other"}
+
+
 def test_the_model_is_chosen_by_name(planted: Planted) -> None:
     words = ["train", "--slots", "text", "--seeds", "0", "--model", "kan", "--set", "hidden=[8,4]", *FAST]
     (record,) = _records(planted, *words)
