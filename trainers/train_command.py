@@ -15,6 +15,7 @@ from feature_repo.console import (
     RootOption,
     SchemeOption,
     VerdictOption,
+    console,
 )
 from feature_repo.errors import UnknownNameError
 from trainers.experiment_options import (
@@ -27,6 +28,7 @@ from trainers.experiment_options import (
     TrainJoinOption,
     asked_experiment,
 )
+from trainers.trackers import LogOption, chosen_trackers, tracked, tracking
 
 if TYPE_CHECKING:
     from trainers.training_data import Join
@@ -64,6 +66,7 @@ def train(
     labels: SchemeOption = "seven",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
+    log: LogOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,6 +90,7 @@ def train(
     config = asked.config()
     if asked.join not in (None, "inner", "outer"):
         raise UnknownNameError("join", str(asked.join), ("inner", "outer"))
+    trackers = chosen_trackers(log)
     store = open_store(root)
     from trainers.beside_paper import beside_tables
     from trainers.device import chosen_device
@@ -94,7 +98,7 @@ def train(
     from trainers.train import train as run_training
     from trainers.training_bar import shown, training_bar
 
-    with training_bar() as bar:
+    with training_bar() as bar, tracking(trackers, store) as opened:
         done = run_training(
             store,
             asked.slots,
@@ -109,7 +113,7 @@ def train(
             verdict=asked.verdict,
             join=cast("Join | None", asked.join),
             device=chosen_device(device),
-            progress=shown(bar, config.max_epochs, config.selection),
+            progress=tracked(shown(bar, config.max_epochs, config.selection), opened),
         )
     if as_json:
         typer.echo(json.dumps([dict(run.record) for run in done.runs]))
@@ -117,3 +121,5 @@ def train(
     coverage_table(done)
     scores_table(done)
     beside_tables(asked, done.by_seed(), file)
+    for tracker in opened if done.trained else ():
+        console.print(f"curves: {tracker.where()}", style="dim", highlight=False, soft_wrap=True)

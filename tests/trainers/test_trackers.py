@@ -1,5 +1,6 @@
 """Which trackers are chosen, what they are told, and that none of them can end a training."""
 
+import json
 import sys
 import warnings
 from importlib.machinery import ModuleSpec
@@ -8,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
@@ -18,6 +21,7 @@ from trainers import trackers
 from trainers.config import AdapterConfig
 from trainers.trackers import chosen_trackers, flat, installed_trackers, tracked, tracking
 from trainers.train import Progress, train
+from trainers.train_command import train as train_command
 from trainers.training_loop import Epoch
 
 
@@ -186,3 +190,23 @@ def test_parameters_are_plain_and_digests_are_left_out() -> None:
         "verdict": "strict",
         "join": "None",
     }
+
+
+def test_the_command_writes_curves_unless_told_not_to(planted: Planted) -> None:
+    app = typer.Typer()
+    app.command()(train_command)
+
+    def told(*words: str) -> str:
+        given = ["--slots", "text", "--set", "max_epochs=2", "--root", planted.store.root, *words]
+        result = CliRunner().invoke(app, given, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    folder = Path(planted.store.root) / "tensorboard"
+    assert "curves:" not in told("--seeds", "0", "--log", "none")
+    assert not folder.exists()
+    assert "tensorboard --logdir" in told("--seeds", "0,1").replace("\n", "")
+    # Seed 0 had been finished before, without curves.
+    assert [path.name for path in folder.iterdir()] == [
+        record["key"] for record in json.loads(told("--seeds", "1", "--json"))
+    ]
