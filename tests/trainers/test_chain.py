@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from feature_repo.absence import absences
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.fill import fill
+from feature_repo.outcome import Features
 from feature_repo.recipe import Recipe
 from feature_repo.records import live_values
 from feature_repo.scratch import scratch_store
@@ -15,6 +19,7 @@ from tests.trainers.planted_sequences import FACES, VOICE, planted_sequences
 from trainers.chain import chain_of, embed_learned
 from trainers.config import AdapterConfig
 from trainers.embed import embed
+from trainers.fusion.config import MambaAdapterConfig
 from trainers.run import Run
 from trainers.train import train
 
@@ -77,8 +82,6 @@ def test_layers_are_made_again_of_rows_and_of_steps(tmp_path: Path) -> None:
     store = planted_sequences(tmp_path)
     rows, _ = embed(store, adapter(store, "speaker"))
     pooled = Recipe("face", "mean", 1, "text", "pooled", FACES.width)
-    from feature_repo.fill import fill
-    from feature_repo.outcome import Features
 
     def means(missing):
         for name in missing[pooled.view]:
@@ -122,3 +125,21 @@ def test_what_has_gone_is_named(planted: Planted) -> None:
         BadInputError, match=f"{view.view} was learned in run {run.key}, whose folder is gone"
     ):
         chain_of(planted.store, {"text": view.view})
+
+
+def test_a_clip_that_shows_nothing_has_no_layer(tmp_path: Path) -> None:
+    store = planted_sequences(tmp_path)
+    config = MambaAdapterConfig(max_epochs=1, width=8, d_state=4)
+    (run,) = train(store, ["face_steps"], config=config, protocol="official").runs
+    view, _ = embed(store, run)
+    chain = chain_of(store, {"face": view.view})
+    with scratch_store(store, chain.known) as scratch:
+        scratch.write_manifest("new", pl.DataFrame({"utterance_id": ["new/a"], "text": ["words"]}))
+        fill(
+            scratch,
+            [FACES],
+            lambda missing: ((FACES.view, name, Features(None, "no face")) for name in missing[FACES.view]),
+        )
+        embed_learned(scratch, chain)
+        assert absences(scratch, view.view, ["new/a"]) == {"new/a": "no face"}
+        assert live_values(scratch, view.view, ["new/a"]) == {}
