@@ -20,10 +20,11 @@ def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
     from trainers.experiments_command import experiments
     from trainers.runs_command import runs
+    from trainers.suite_command import suite
     from trainers.text_encoder.command import finetune
     from trainers.train_command import train
 
-    for command in (train, experiments, finetune, runs, embed):
+    for command in (train, experiments, suite, finetune, runs, embed):
         app.command()(command)
 
 
