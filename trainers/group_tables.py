@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from feature_repo.console import Table, console
-from trainers.comparison import LEVEL, RESAMPLES, Comparison, mean_interval
+from trainers.comparison import LEVEL, RESAMPLES, Comparison
 from trainers.metrics import Scores
 from trainers.run_groups import RunGroup, settings_that_differ
-from trainers.run_tables import HEADLINE, confusion_table, data_and_settings
+from trainers.run_tables import HEADLINE, confusion_table, data_and_settings, interval_words
 
 _OF_ONE_RUN = ("fold", "seed", "snapshot")
 
@@ -57,8 +58,7 @@ def group_tables(group: RunGroup) -> None:
     means = [mean_and_deviation(group.score(name)) for name in HEADLINE]
     table.add_row("mean ± deviation", "", "", *means, style="bold")
     if len(group.by_seed) > 1:
-        halves = (mean_interval(group.score(name)) for name in HEADLINE)
-        ends = [f"{mean - (half or 0):.4f} to {mean + (half or 0):.4f}" for mean, half in halves]
+        ends = (interval_words(group.score(name)) for name in HEADLINE)
         table.add_row(f"{LEVEL:.0%} interval of the mean", "", "", *ends)
     console.print(table)
     _tell_left_out(group)
@@ -133,13 +133,8 @@ def comparison_tables(groups: Sequence[RunGroup], comparisons: Mapping[str, Comp
 
 def changed_settings(group: RunGroup) -> list[str]:
     """What is set to another value than the model's default, as ``key=value``."""
-    from trainers.config import values
-    from trainers.models import model_config, model_names
-
     record = group.first.record
-    if record["trainer"] not in model_names():
-        return []
-    defaults = values(model_config(record["trainer"])())
+    defaults = _defaults(record["trainer"])
     told = [f"verdict={record['verdict']['name']}"] if "verdict" in record else []
     for name, value in group.settings().items():
         if name not in defaults or value == defaults[name]:
@@ -163,6 +158,20 @@ def mean_and_deviation(reached: Sequence[float]) -> str:
 def p_words(p: float) -> str:
     """A p-value in words; below one in ten thousand its digits say nothing."""
     return f"{p:.4f}" if p > 1e-4 else "≤ 0.0001"
+
+
+def _defaults(trainer: str) -> dict[str, Any]:
+    """The settings that a model has by itself; none of a model that is no longer there."""
+    from trainers.config import values
+    from trainers.models import model_config, model_names
+
+    if trainer in model_names():
+        return values(model_config(trainer)())
+    if trainer == "text-encoder":
+        from trainers.text_encoder.config import TextEncoderConfig
+
+        return dataclasses.asdict(TextEncoderConfig())
+    return {}
 
 
 def _counted(group: RunGroup) -> str:

@@ -98,21 +98,21 @@ def curves_figure(group: RunGroup) -> Any:
     width = 1.6 if len(group.runs) == 1 else 1.1 if len(group.runs) < _MANY else 0.8
     for run in group.runs:
         epochs, best = run.epochs(), run.record["best_epoch"]
+        # A text encoder is validated every so many steps, any other model once an epoch.
+        along = "step" if "step" in epochs.columns else "number"
         colour = SERIES[seeds.index(run.record["seed"]) % len(SERIES)]
         line: dict[str, Any] = {"color": colour, "linewidth": width}
-        losses.plot(epochs["number"], epochs["train_loss"], linestyle=(0, (4, 1.5)), **line)
-        losses.plot(epochs["number"], epochs["validation_loss"], **line)
-        scores.plot(epochs["number"], epochs[selection], **line)
-        rates.plot(epochs["number"], epochs["lr"], drawstyle="steps-mid", **line)
+        losses.plot(epochs[along], epochs["train_loss"], linestyle=(0, (4, 1.5)), **line)
+        losses.plot(epochs[along], epochs["validation_loss"], **line)
+        scores.plot(epochs[along], epochs[selection], **line)
+        rates.plot(epochs[along], epochs["lr"], drawstyle="steps-mid", **line)
         kept = epochs.filter(pl.col("number") == best)
         for axes, column in ((losses, "validation_loss"), (scores, selection)):
-            axes.plot(
-                kept["number"], kept[column], "o", color=colour, markersize=5.5, markeredgecolor="white"
-            )
+            axes.plot(kept[along], kept[column], "o", color=colour, markersize=5.5, markeredgecolor="white")
     losses.set_ylabel("cross-entropy loss")
     words = _SCORES.get(selection, selection)
     scores.set_ylabel(f"validation {words}")
-    rates.set(xlabel="epoch", ylabel="learning rate", yscale="log")
+    rates.set(xlabel="step" if along == "step" else "epoch", ylabel="learning rate", yscale="log")
     for axes in (losses, scores, rates):
         axes.xaxis.get_major_locator().set_params(integer=True)
     figure.suptitle(_title(group), x=0.01, ha="left", fontsize=10, weight="bold")
@@ -181,7 +181,7 @@ def _curve_legend(seeds: Sequence[int], group: RunGroup) -> list[Any]:
     handles = [
         Line2D([], [], color=neutral, linestyle=(0, (4, 1.5)), label="training loss"),
         Line2D([], [], color=neutral, label="validation"),
-        Line2D([], [], color=neutral, marker="o", linestyle="", markeredgecolor="white", label="kept epoch"),
+        Line2D([], [], color=neutral, marker="o", linestyle="", markeredgecolor="white", label="kept"),
     ]
     if len(seeds) > 1:
         handles += [

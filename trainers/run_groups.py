@@ -19,7 +19,7 @@ from trainers.run_predictions import Predictions, predictions_of
 
 # What of a record tells settings apart, in the order in which a table shows it; then each entry of `settings`.
 _TOLD = (
-    *("trainer", "slots", "views", "corpora", "labels", "verdict", "join"),
+    *("trainer", "base", "slots", "views", "corpora", "labels", "verdict", "join"),
     *("protocol", "folds", "snapshot", "code_version", "parameters"),
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from feature_repo.console import Table, console
 from feature_repo.pull_command import print_verdict
 from feature_repo.training_set import Coverage
+from trainers.comparison import LEVEL, mean_interval
 from trainers.metrics import Scores
 from trainers.run import Run
 from trainers.run_groups import group_name
@@ -61,11 +62,21 @@ def scores_table(done: Trained) -> None:
         for mean, deviation in (done.summary()[name] for name in HEADLINE)
     ]
     table.add_row("mean ± deviation", "", "", *told, style="bold")
+    seeds = list(done.by_seed().values())
+    if len(seeds) > 1:
+        ends = (interval_words([getattr(scores, name) for scores in seeds]) for name in HEADLINE)
+        table.add_row(f"{LEVEL:.0%} interval of the mean", "", "", *ends)
     console.print(table)
     kept = len(done.runs) - done.trained
     console.print(
         f"{done.trained} run(s) trained, {kept} finished before; [cyan]affectstore runs[/cyan] lists them"
     )
+
+
+def interval_words(reached: Sequence[float]) -> str:
+    """The interval of a score's mean over seeds, two or more, in words."""
+    mean, half = mean_interval(reached)
+    return f"{mean - (half or 0):.4f} to {mean + (half or 0):.4f}"
 
 
 def run_tables(run: Run) -> None:

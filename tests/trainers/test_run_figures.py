@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from feature_repo.files import FileLayer
@@ -70,7 +71,18 @@ def test_curves_of_each_seed_with_the_kept_epoch(group: RunGroup) -> None:
     assert len(rates.get_lines()) == 2
     assert len({line.get_color() for line in rates.get_lines()}) == 2
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["training loss", "validation", "kept epoch", "seed 0", "seed 1"]
+    assert labels == ["training loss", "validation", "kept", "seed 0", "seed 1"]
+
+
+def test_what_is_validated_by_steps_is_drawn_along_them(group: RunGroup) -> None:
+    run = group.first
+    table = run.epochs().with_columns(step=pl.Series([50, 100, 150]))
+    run.files.write(f"runs/{run.key}/epochs.csv", table.write_csv().encode())
+    with styled():
+        losses, _, rates = curves_figure(RunGroup(run.key, (run,))).axes
+    assert list(losses.get_lines()[0].get_xdata()) == [50, 100, 150]
+    assert list(losses.get_lines()[2].get_xdata()) == [100]
+    assert rates.get_xlabel() == "step"
 
 
 def test_scores_per_class_are_means_with_a_deviation(group: RunGroup) -> None:

@@ -61,6 +61,19 @@ def test_a_line_per_setting_with_mean_and_deviation(store: Store) -> None:
     assert "max_epochs=2" in " ".join(one)
 
 
+def test_a_text_encoders_runs_and_those_of_models_that_are_gone_are_listed(store: Store) -> None:
+    for key, trainer in (("e0", "text-encoder"), ("f0", "of-old")):
+        planted_run(
+            store.files, key, ids=IDS, true=TRUE, predicted=TRUE, group=f"{key}00", trainer=trainer,
+            views={}, settings={"lr": 1e-5, "batch_size": 16},
+        )  # fmt: skip
+    told = run(store)
+    (encoder,), (gone,) = lines(told, "e000"), lines(told, "f000")
+    assert "lr=1e-05" in encoder
+    assert "batch_size=16" not in " ".join(encoder)  # papers/000 III-B1c, its default
+    assert gone[1] == "of-old"
+
+
 def test_a_line_per_run_on_request(store: Store) -> None:
     told = run(store, "--all")
     for key, group, seed in HITS:
