@@ -271,6 +271,21 @@ def test_everything_is_written(planted: Planted, ending: str) -> None:
     ]
 
 
+def test_a_group_of_runs_is_asked_together(planted: Planted) -> None:
+    one = planted.train("text,speech", "mlp")
+    told = planted.command(
+        *("train", "--slots", "text,speech", "--model", "mlp", "--seeds", "0,1", *FAST),
+        *("--corpus", "calls", "--json", "--device", "cpu"),
+    )
+    keys = [record["key"] for record in json.loads(told)]
+    assert one.key in keys
+    table = planted.copies(["u12", "u13"])
+    each = [planted.predicted(key, table)["p_joy"].to_numpy() for key in keys]
+    both = planted.predicted(one.record["group"], table)["p_joy"].to_numpy()
+    np.testing.assert_allclose(both, (each[0] + each[1]) / 2, atol=CLOSE)
+    assert "the mean of 2 runs" in planted.command("predict", one.record["group"], table, "--device", "cpu")
+
+
 def test_slips_are_answered(planted: Planted) -> None:
     run = planted.train("text,speech", "mlp")
     clip = planted.folder / "clips" / "u1.mp4"

@@ -15,7 +15,7 @@ from feature_repo.scratch import copy_live_rows, scratch_store
 from feature_repo.selection import Selection
 from trainers.chain import Chain, chain_of, embed_learned
 from trainers.models import model_reads
-from trainers.prediction import predict
+from trainers.prediction import predict_together
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -71,14 +71,21 @@ class Predicted:
         return ["; ".join(told.get(name, ())) for name in self.rows["utterance_id"]]
 
 
-def views_of_slots(run: Run, without: Sequence[str] = ()) -> dict[str, str]:
-    """Slot to view of a run, some left out.
+def views_of_slots(runs: Sequence[Run], without: Sequence[str] = ()) -> dict[str, str]:
+    """Slot to view of runs that are asked together, some left out.
 
     Raises:
-        UnknownNameError: a slot to leave out that the run does not have.
-        BadInputError: none would be left, or an adapter would lack one.
+        UnknownNameError: a slot to leave out that the runs do not have.
+        BadInputError: runs of other views, none would be left, or an adapter would lack one.
     """
+    run, *others = runs
     views: dict[str, str] = dict(run.record["views"])
+    for other in others:
+        if other.record["views"] != views:
+            raise BadInputError(
+                f"runs {run.key} and {other.key} read other views, such as layers that were learned fold by fold; name"
+                " one of them"
+            )
     for slot in without:
         if slot not in views:
             raise UnknownNameError(f"slot of run {run.key}", slot, views)
@@ -95,7 +102,7 @@ def views_of_slots(run: Run, without: Sequence[str] = ()) -> dict[str, str]:
 
 def predict_stored(
     store: Store,
-    run: Run,
+    runs: Sequence[Run],
     *,
     corpora: Sequence[str],
     splits: Sequence[str] = (),
@@ -106,7 +113,7 @@ def predict_stored(
 
     Args:
         store: the store.
-        run: a finished run in it.
+        runs: finished runs in it that read the same views; the mean of their probabilities is told.
         corpora: of which corpora.
         splits: only these splits; all by default.
         without: slots to leave out.
@@ -116,14 +123,14 @@ def predict_stored(
         UnknownNameError: a corpus, split, slot or view that does not exist.
         BadInputError: no slot is left, or an adapter would lack one.
     """
-    views = views_of_slots(run, without)
+    views = views_of_slots(runs, without)
     where = Selection(corpora=tuple(corpora), splits=tuple(splits))
-    return _predicted(store, run, views, where, device)
+    return _predicted(store, runs, views, where, device)
 
 
 def predict_new(
     store: Store,
-    run: Run,
+    runs: Sequence[Run],
     rows: pl.DataFrame,
     compute_views: ComputeViews,
     *,
@@ -135,11 +142,11 @@ def predict_new(
     on_progress: Told = None,
     on_load: Told = None,
 ) -> Predicted:
-    """Run the chain that a run was trained on over new clips, then its model; the store is only read.
+    """Run the chain that runs were trained on over new clips, then their models; the store is only read.
 
     Args:
         store: holds the run and tells how its views were made.
-        run: a finished run in it.
+        runs: finished runs in it that read the same views; the mean of their probabilities is told.
         rows: manifest rows of the corpus ``CORPUS``.
         compute_views: fills the views that extractors make.
         without: slots to leave out; nothing is computed for them.
@@ -157,7 +164,7 @@ def predict_new(
         UnknownNameError: a slot, a setting or its extractor that does not exist; a view that is no longer stored.
         BadInputError: a view that can't be made as it was made, such as with other weights.
     """
-    views = views_of_slots(run, without)
+    views = views_of_slots(runs, without)
     chain = chain_of(store, views)
     strangers: dict[str, str] = {}
     if chain.speakers:
@@ -175,7 +182,7 @@ def predict_new(
             on_load=on_load,
         )
         embed_learned(scratch, chain, model_device, on_total, on_progress)
-        found = _predicted(scratch, run, views, Selection(corpora=(CORPUS,)), model_device)
+        found = _predicted(scratch, runs, views, Selection(corpora=(CORPUS,)), model_device)
     order = rows.select("utterance_id")
     ordered = order.join(found.rows, on="utterance_id", how="left", maintain_order="left")
     return Predicted(
@@ -185,8 +192,10 @@ def predict_new(
     )
 
 
-def _predicted(store: Store, run: Run, views: Mapping[str, str], where: Selection, device: str) -> Predicted:
-    by_dialogue = model_reads(run.record["trainer"]) == "dialogues"
+def _predicted(
+    store: Store, runs: Sequence[Run], views: Mapping[str, str], where: Selection, device: str
+) -> Predicted:
+    by_dialogue = model_reads(runs[0].record["trainer"]) == "dialogues"
     if by_dialogue:
         data: Any = store.pull(dict(views), where=where, join="outer", by="dialogue")
     else:
@@ -200,7 +209,7 @@ def _predicted(store: Store, run: Run, views: Mapping[str, str], where: Selectio
             if not there
         ]
         absent[slot] = absences(store, view, lacking) if lacking else {}
-    return Predicted(predict(run, data, device), absent)
+    return Predicted(predict_together(runs, data, device), absent)
 
 
 def _own(utterance_id: str) -> str:

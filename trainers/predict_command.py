@@ -36,7 +36,12 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
 
     @app.command()
     def predict(
-        run: Annotated[str, typer.Argument(help="A finished run's key or its beginning.")],
+        run: Annotated[
+            str,
+            typer.Argument(
+                help="A finished run's key or its beginning; of a group of runs the mean is told."
+            ),
+        ],
         clips: Annotated[
             list[str] | None,
             typer.Argument(
@@ -98,7 +103,7 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
         from trainers.models import model_reads
         from trainers.new_clips import predict_stored
         from trainers.prediction_report import ENDINGS, show_prediction, with_notes, write_prediction
-        from trainers.run import find_run
+        from trainers.run_groups import find_runs
 
         if output is not None and output.suffix not in ENDINGS:
             raise UnknownNameError("output format", output.suffix or output.name, ENDINGS)
@@ -111,11 +116,11 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
             raise BadInputError("--split is of what is stored; name it with --corpus")
         given = _settings(settings or [])
         store = open_store(root)
-        found = find_run(store.files, run)
+        found = find_runs(store.files, run)
         if corpus:
             told = predict_stored(
                 store,
-                found,
+                found.runs,
                 corpora=corpus,
                 splits=split or (),
                 without=without or (),
@@ -127,17 +132,17 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
             rows = read_clips(
                 clips or [], CORPUS, text=text, speaker=speaker, columns=_pairs("--map", columns or [])
             )
-            told = _predict_new(store, found, rows, compute_views, without or (), given, device)
+            told = _predict_new(store, found.runs, rows, compute_views, without or (), given, device)
         if output is not None:
             write_prediction(told, output)
         if as_json:
             typer.echo(json.dumps(with_notes(told).to_dicts()))
         else:
             show_prediction(told, found, output)
-        if told.rows["predicted"].null_count() and model_reads(found.record["trainer"]) == "rows":
-            needed = ", ".join(found.record["slots"])
+        if told.rows["predicted"].null_count() and model_reads(found.first.record["trainer"]) == "rows":
+            needed = ", ".join(found.first.record["slots"])
             err.print(
-                f"run {found.key} is an adapter: what it predicts must have all of {needed}", style="yellow"
+                f"{found.name} is an adapter: what it predicts must have all of {needed}", style="yellow"
             )
         if not told.rows["predicted"].count():
             err.print("nothing could be predicted", style="red")
@@ -146,7 +151,7 @@ def add_commands(app: typer.Typer, read_clips: ReadClips, compute_views: Compute
 
 def _predict_new(
     store: Store,
-    run: Run,
+    runs: Sequence[Run],
     rows: pl.DataFrame,
     compute_views: ComputeViews,
     without: Sequence[str],
@@ -172,7 +177,7 @@ def _predict_new(
         with progress:
             return predict_new(
                 store,
-                run,
+                runs,
                 rows,
                 compute_views,
                 without=without,

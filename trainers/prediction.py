@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,32 @@ def predict(run: Run, data: TrainingSet | Dialogues, device: str = "cpu") -> pl.
             **{f"present_{slot}": there for slot, there in present.items()},
         }
     )
+
+
+def predict_together(runs: Sequence[Run], data: TrainingSet | Dialogues, device: str = "cpu") -> pl.DataFrame:
+    """The mean of several runs' probabilities, such as the seeds of one setting; as :func:`predict` gives it.
+
+    Raises:
+        BadInputError: the runs have other classes or slots than the first; and as :func:`predict`.
+    """
+    for run in runs[1:]:
+        for what in ("classes", "slots"):
+            if run.record[what] != runs[0].record[what]:
+                raise BadInputError(f"runs {runs[0].key} and {run.key} have other {what}; name one of them")
+    told = [predict(run, data, device) for run in runs]
+    if len(told) == 1:
+        return told[0]
+    classes = list(runs[0].record["classes"])
+    columns = [f"p_{name}" for name in classes]
+    each_share = np.stack([each.select(columns).to_numpy() for each in told])
+    mean: npt.NDArray[np.float64] = each_share.mean(axis=0, dtype=np.float64)
+    found = told[0]["predicted"].is_not_null()
+    best = pl.Series([classes[index] for index in np.nan_to_num(mean).argmax(1)], dtype=pl.String)
+    shares = {
+        name: pl.Series(mean[:, index].astype(np.float32)).set(~found, None)
+        for index, name in enumerate(columns)
+    }
+    return told[0].with_columns(predicted=best.set(~found, None), **shares)
 
 
 def _check(run: Run, rows: TrainingSet, slots: list[str], dialogues: bool) -> None:

@@ -15,7 +15,7 @@ from feature_repo.errors import StoreWriteError
 
 if TYPE_CHECKING:
     from trainers.new_clips import Predicted
-    from trainers.run import Run
+    from trainers.run_groups import RunGroup
 
 ENDINGS = (".csv", ".parquet", ".json")
 _SHOWN = 20  # rows, and reasons
@@ -48,7 +48,7 @@ def write_prediction(told: Predicted, output: Path) -> None:
         staged.unlink(missing_ok=True)
 
 
-def show_prediction(told: Predicted, run: Run, output: Path | None) -> None:
+def show_prediction(told: Predicted, group: RunGroup, output: Path | None) -> None:
     """Print the first rows, counts, and what was lacking and why."""
     slots = [name.removeprefix("present_") for name in told.rows.columns if name.startswith("present_")]
     table = Table("utterance", "predicted")
@@ -56,8 +56,11 @@ def show_prediction(told: Predicted, run: Run, output: Path | None) -> None:
         table.add_column(name, justify="right" if name == "p" else "left")
     table.add_column("from")
     for row in told.rows.head(_SHOWN).iter_rows(named=True):
-        table.add_row(*_cells(row, run.record["classes"], slots))
+        table.add_row(*_cells(row, group.classes, slots))
     console.print(table)
+    if len(group.runs) > 1:
+        keys = ", ".join(run.key for run in group.runs)
+        console.print(f"the mean of {len(group.runs)} runs: {keys}", style="dim", highlight=False)
     predicted = told.rows["predicted"].drop_nulls()
     more = told.rows.height - _SHOWN
     if more > 0:

@@ -85,7 +85,7 @@ class Chain:
             },
             schema_overrides={"text": pl.String, "speaker_id": pl.String},
         )
-        return predict_new(self.store, run, frame, self.compute, **options)
+        return predict_new(self.store, [run], frame, self.compute, **options)
 
 
 @pytest.fixture
@@ -148,25 +148,27 @@ def test_what_is_left_out_is_not_computed(chain: Chain, run: Run) -> None:
 
 
 def test_slots_that_can_be_left_out(chain: Chain, run: Run) -> None:
-    assert views_of_slots(run, ["face"]) == {"text": chain.planted.text.view}
+    assert views_of_slots([run], ["face"]) == {"text": chain.planted.text.view}
     with pytest.raises(UnknownNameError, match="voice"):
-        views_of_slots(run, ["voice"])
+        views_of_slots([run], ["voice"])
     with pytest.raises(BadInputError, match="nothing is left"):
-        views_of_slots(run, ["text", "face"])
+        views_of_slots([run], ["text", "face"])
     (adapter,) = train(
         chain.store, ["text", "speech"], config=AdapterConfig(max_epochs=1), protocol="official"
     ).runs
+    with pytest.raises(BadInputError, match="read other views"):
+        views_of_slots([run, adapter])
     with pytest.raises(BadInputError, match="is an adapter"):
-        views_of_slots(adapter, ["text"])
+        views_of_slots([adapter], ["text"])
 
 
 def test_stored_rows_by_corpus_and_split(chain: Chain, run: Run) -> None:
-    told = predict_stored(chain.store, run, corpora=["toy"], splits=["test"])
+    told = predict_stored(chain.store, [run], corpora=["toy"], splits=["test"])
     assert told.rows.height == 80
     stored = run.predictions().join(told.rows, on="utterance_id", suffix="_again")
     np.testing.assert_allclose(stored["p_anger_again"], stored["p_anger"], atol=1e-6)
     with pytest.raises(UnknownNameError, match="nobody"):
-        predict_stored(chain.store, run, corpora=["nobody"])
+        predict_stored(chain.store, [run], corpora=["nobody"])
 
 
 def test_the_store_stays_as_it_is(chain: Chain, run: Run) -> None:

@@ -13,8 +13,9 @@ from feature_repo.store import Store
 from tests.trainers.conftest import Planted
 from tests.trainers.planted_sequences import planted_sequences
 from trainers.config import AdapterConfig
+from trainers.fusion.config import GatedFusionConfig
 from trainers.models import model_config, model_names, model_reads
-from trainers.prediction import predict
+from trainers.prediction import predict, predict_together
 from trainers.run import Run
 from trainers.train import train
 
@@ -100,6 +101,24 @@ def test_rows_do_not_depend_on_their_company(store: Store) -> None:
             atol=1e-6,
         )
     assert few["predicted"].to_list()[2] is None
+
+
+def test_seeds_together_give_their_mean(store: Store) -> None:
+    config = GatedFusionConfig(max_epochs=1, lr=1e-2, latent=16)
+    runs = train(store, SLOTS, config=config, protocol="official", seeds=(0, 1), join="outer").runs
+    data = store.pull(SLOTS, join="outer")
+    one, other, both = predict(runs[0], data), predict(runs[1], data), predict_together(runs, data)
+    assert both.columns == one.columns
+    mean = (shares(one, runs[0]) + shares(other, runs[0])) / 2
+    np.testing.assert_allclose(shares(both, runs[0]), mean, atol=1e-7)
+    there = both.drop_nulls()
+    assert there.height == 216
+    best = shares(there, runs[0]).argmax(1)
+    assert there["predicted"].to_list() == [runs[0].record["classes"][index] for index in best]
+    assert both["predicted"].is_null().to_list() == one["predicted"].is_null().to_list()
+    assert predict_together(runs[:1], data).equals(one)
+    with pytest.raises(BadInputError, match="other slots; name one"):
+        predict_together([runs[0], fitted(store, "gated", ("speaker",))], data)
 
 
 def test_an_adapter_predicts_rows_that_have_everything(planted: Planted) -> None:
