@@ -1,7 +1,8 @@
 """The Mamba block on a CPU: against its own matrix products, other implementations, and longer sequences.
 
-Run it as ``python -m tests.benchmarks.bench_mamba [--threads 2] [--repeats 5] [--turns 1]``: 32 rows of 32 steps,
-d_model 1024, d_state 64, expand 2, d_conv 4, forward and backward of the whole block, the best of runs that take turns.
+Run it as ``python -m tests.benchmarks.bench_mamba [--threads 2] [--repeats 5] [--turns 1] [--cpu-time]``: 32 rows of
+32 steps, d_model 1024, d_state 64, expand 2, d_conv 4, forward and backward of the whole block, the best of runs that
+take turns.
 Time and memory by length are of 2 rows. The others' blocks have the same weights, and their turns alternate with ours;
 how far their output is from ours is told too. Implementations that are not installed are left out.
 """
@@ -102,15 +103,17 @@ def difference(module: nn.Module, block: Mamba) -> float:
         return float((module(x) - right).abs().max() / right.abs().max())
 
 
-def seconds(work: Mapping[str, Work], repeats: int) -> dict[str, float]:
+def seconds(
+    work: Mapping[str, Work], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Best times of pieces of work that take turns, after one turn that does not count."""
     times: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(repeats + 1):
         for name, do in work.items():
-            began = time.perf_counter()
+            began = clock()
             do()
             if turn:
-                times[name].append(time.perf_counter() - began)
+                times[name].append(clock() - began)
     return {name: min(taken) for name, taken in times.items()}
 
 
@@ -142,10 +145,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--turns", type=int, default=1, help="turns of the others' blocks, which are slow")
+    parser.add_argument(
+        "--turns", type=int, default=1, help="of the others' blocks, which are slow; 0: without"
+    )
+    parser.add_argument(
+        "--cpu-time", action="store_true", help="processor time: for a machine that others use too"
+    )
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
+    clock = time.process_time if given.cpu_time else time.perf_counter
     backend = best_backend(torch.device("cpu"), torch.float32)
     print(
         f"{ROWS} x {STEPS} steps, d_model {WIDTH}, d_state {STATES}, {given.threads} threads, backend {backend}"
@@ -157,11 +166,11 @@ def main() -> None:
         "block": there_and_back(block),
         "Mamba2": there_and_back(Mamba2(WIDTH, STATES)),
     }
-    taken = seconds(own, given.repeats)
+    taken = seconds(own, given.repeats, clock)
     for name, time_taken in taken.items():
         print(f"{name:24} {time_taken:7.3f} s  {time_taken / taken['products']:6.2f} x products")
-    for name, module in others(block).items():
-        both = seconds({"ours": there_and_back(block), "theirs": there_and_back(module)}, given.turns)
+    for name, module in (others(block) if given.turns else {}).items():
+        both = seconds({"ours": there_and_back(block), "theirs": there_and_back(module)}, given.turns, clock)
         print(
             f"{name:24} {both['theirs']:7.3f} s  {both['theirs'] / both['ours']:6.2f} x block ({both['ours']:.3f} s),"
             f" output within {difference(module, block):.0e}"
@@ -169,7 +178,7 @@ def main() -> None:
     print("2 rows: steps, seconds and microseconds per step, MiB above what one step takes")
     for kind, module in {"Mamba": block, "Mamba2": Mamba2(WIDTH, STATES, chunk_size=32)}.items():
         for steps in LENGTHS:
-            lasted = seconds({"it": there_and_back(module, 2, steps)}, given.repeats)["it"]
+            lasted = seconds({"it": there_and_back(module, 2, steps)}, given.repeats, clock)["it"]
             rise = memory(kind, steps, given.threads)
             print(f"{kind:7} {steps:5} {lasted:8.4f} s {1e6 * lasted / steps:8.1f} us {rise:8.1f} MiB")
 
