@@ -15,7 +15,7 @@ from trainers.run_groups import RunGroup
 
 _SCORES = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR"}
 _PER_CLASS = {"recall": "recall", "precision": "precision", "f1": "F1"}
-_DARK = 0.55  # share from which a cell's words are white
+_DARK = 0.68  # share from which a cell's words are white
 _MANY = 8  # lines in one picture from which each is thin
 
 
