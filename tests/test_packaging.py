@@ -74,3 +74,16 @@ def test_the_stub_wheels_are_the_pinned_ones_and_carry_no_code(tmp_path: Path) -
             assert archive.testzip() is None
             assert all(".dist-info/" in member for member in archive.namelist())
     assert found == pinned
+
+
+def test_the_wheel_includes_the_files_of_experiments_and_suites() -> None:
+    included = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    files = [*ROOT.glob("trainers/experiments/*.yaml"), *ROOT.glob("trainers/suites/*.yaml")]
+    assert len(files) > 20
+    for target in ("wheel", "sdist"):
+        folders = included[target]["only-include"]
+        assert all(path.relative_to(ROOT).parts[0] in folders for path in files)
+    # What git ignores is in no distribution.
+    if (ROOT / ".git").exists():
+        ignored = subprocess.run(["git", "check-ignore", *files], cwd=ROOT, capture_output=True, text=True)
+        assert ignored.stdout == ""

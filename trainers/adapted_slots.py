@@ -44,8 +44,8 @@ def with_adapted_slots(
         on_training: told ``(what, settings)`` before each adapter is trained; may give the training's callbacks.
 
     Raises:
-        UnknownNameError: a slot that does not exist.
-        BadInputError: there is nothing but text, a sequence whose pooled view is another's, or nothing was embedded.
+        UnknownNameError: a slot that does not exist, or no pooled view of a sequence's modality.
+        BadInputError: there is nothing but text, a pooled view of another width, or nothing was embedded.
     """
     views = asked_views(store, experiment.slots, experiment.profile)
     recipes = {name: store.recipe(view) for name, view in views.items()}

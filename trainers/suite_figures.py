@@ -57,7 +57,7 @@ def scores_figure(result: SuiteResult) -> Any:
     axes.set_yticks(range(len(result.variants)), [variant.name for variant in result.variants])
     axes.set_ylim(len(result.variants) - 0.4, -0.8)
     axes.grid(axis="y", visible=False)
-    axes.set(xlabel=f"{_told(score)} on test; a point per seed, their mean")
+    axes.set(xlabel=f"{_told(score)} on test: a point per seed, a bar at their mean")
     figure.suptitle(_title(result), x=0.01, ha="left", fontsize=10, weight="bold")
     return figure
 
