@@ -91,6 +91,20 @@ def asked_experiment(
     return dataclasses.replace(file, **given_values(context)).with_settings(settings), file
 
 
+def check_profile(asked: Experiment, profiles: Sequence[str]) -> None:
+    """Tell how the profile of an experiment's file is made, where the store has none of that name.
+
+    Raises:
+        BadInputError: there is none.
+    """
+    if asked.name and asked.profile is not None and asked.profile not in profiles:
+        raise BadInputError(
+            f"experiment {asked.name} reads profile {asked.profile!r}, which this store does not have; adapted views"
+            f" get into it by `affectstore embed RUN --profile {asked.profile}`, others by `affectstore use VIEW"
+            f" --profile {asked.profile}`; or name another with --profile: {', '.join(profiles) or 'none exist yet'}"
+        )
+
+
 def seed_numbers(given: str) -> tuple[int, ...]:
     """Seeds of ``0,1,2``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from trainers.suite_run import SuiteResult
 
 _MARKERS = "osD^vPX*"
+_TITLE_LETTERS = 72  # that fit the figures' width
 
 
 def write_suite_figures(result: SuiteResult, folder: Path, suffixes: Sequence[str] = ("png",)) -> list[Path]:
@@ -63,7 +65,7 @@ def scores_figure(result: SuiteResult) -> Any:
 
 
 def missing_figure(result: SuiteResult) -> Any:
-    """The score by the chance that a slot is missing: mean over seeds, deviation as bars."""
+    """The score by the chance that a slot is missing: mean over folds, draws and seeds; bars: deviation over seeds."""
     score = result.selection
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
@@ -82,7 +84,10 @@ def missing_figure(result: SuiteResult) -> Any:
             capsize=2,
             elinewidth=0.8,
         )
-    axes.set(xlabel="chance that a slot is missing at test, %; a row keeps one at least", ylabel=_told(score))
+    axes.set(
+        xlabel="chance that a slot is missing at test, %; a row keeps one at least",
+        ylabel=f"{_told(score)}, mean ± deviation over seeds",
+    )
     axes.legend()
     figure.suptitle(_title(result), x=0.01, ha="left", fontsize=10, weight="bold")
     return figure
@@ -94,4 +99,4 @@ def _told(score: str) -> str:
 
 def _title(result: SuiteResult) -> str:
     corpora = ", ".join(result.variants[0].trained.runs[0].record["corpora"])
-    return f"{result.suite.title} ({corpora})"
+    return "\n".join(textwrap.wrap(f"{result.suite.title} ({corpora})", _TITLE_LETTERS))

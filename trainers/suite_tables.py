@@ -87,6 +87,12 @@ def curves_table(result: SuiteResult) -> None:
             variant.name, *(_spread(mean, deviation) for _, mean, deviation in curve(variant, score))
         )
     console.print(table)
+    if len({run.record["fold"] for run in result.variants[0].trained.runs}) > 1:
+        console.print(
+            "curves are the mean of the folds' scores; above, the folds' predictions are scored together",
+            style="dim",
+            highlight=False,
+        )
 
 
 def curve(variant: VariantResult, score: str) -> Sequence[tuple[float, float, float | None]]:

@@ -27,6 +27,7 @@ from trainers.experiment_options import (
     SlotsOption,
     TrainJoinOption,
     asked_experiment,
+    check_profile,
 )
 from trainers.trackers import LogOption, chosen_trackers, tracked, tracking
 
@@ -92,6 +93,7 @@ def train(
         raise UnknownNameError("join", str(asked.join), ("inner", "outer"))
     trackers = chosen_trackers(log)
     store = open_store(root)
+    check_profile(asked, store.catalog.profiles())
     from trainers.beside_paper import beside_tables
     from trainers.device import chosen_device
     from trainers.run_tables import coverage_table, scores_table

@@ -202,3 +202,13 @@ def test_a_setting_of_a_file_is_taken_away_by_null(planted: Planted, tmp_path: P
         _run(planted, "train", "--experiment", "mine")
     (record,) = _records(planted, "train", "-e", file, "--slots", "text", "--set", "hidden=null")
     assert record["hidden"] == [256, 128]
+
+
+def test_a_profile_that_an_experiment_misses_is_told_with_how_to_make_it(
+    planted: Planted, tmp_path: Path
+) -> None:
+    file = _experiment(tmp_path, "profile: mine-adapted\n")
+    with pytest.raises(AffectStoreError, match="embed RUN --profile mine-adapted`.*--profile: default"):
+        _run(planted, "train", "-e", file)
+    (record,) = _records(planted, "train", "-e", file, "--profile", "default", "--slots", "text")
+    assert record["slots"] == ["text"]
