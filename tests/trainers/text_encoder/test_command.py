@@ -128,7 +128,7 @@ def test_a_run_that_a_signal_ended_goes_on_to_the_same_weights(
         if "validating" in line:
             break
     began.send_signal(kind)
-    _, errors = began.communicate(timeout=120)
+    _, errors = began.communicate(timeout=600)
     assert finished_runs(open_store(texts.root).files) == []
     if kind is not signal.SIGKILL:
         assert began.returncode == 130
