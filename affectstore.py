@@ -70,7 +70,7 @@ def command_line() -> "typer.Typer":
     import extractors.commands
     import feature_repo.commands
     import trainers.commands
-    import trainers.predict_command
+    import trainers.prediction.command
 
     app = typer.Typer(
         name="affectstore",
@@ -102,7 +102,7 @@ def command_line() -> "typer.Typer":
         room.add_commands(app)
         for command in app.registered_commands[already:]:
             command.rich_help_panel = panel
-    trainers.predict_command.add_commands(app, _read_clips, _compute_views)
+    trainers.prediction.command.add_commands(app, _read_clips, _compute_views)
     app.registered_commands[-1].rich_help_panel = "What is learned"
     return app
 

@@ -22,7 +22,7 @@ from feature_repo.scratch import SCRATCH
 from feature_repo.store import Store, open_store
 from tests.extractors.conftest import make_voice
 from tests.planted_media import write_mp4
-from trainers.run import Run, find_run
+from trainers.runs.run import Run, find_run
 
 EMOTIONS = ("joy", "anger", "sadness")
 SPLITS = ("train", "train", "dev", "test")

@@ -18,9 +18,9 @@ from feature_repo.errors import BadInputError
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
-    from trainers.experiments_command import experiments
-    from trainers.runs_command import runs
-    from trainers.suite_command import suite
+    from trainers.experiments.command import experiments
+    from trainers.runs.command import runs
+    from trainers.suites.command import suite
     from trainers.text_encoder.command import finetune
     from trainers.train_command import train
 
@@ -53,7 +53,7 @@ def embed(
     """
     from feature_repo.store import open_store
     from trainers.embed import embed as run_embedding
-    from trainers.run import find_run
+    from trainers.runs.run import find_run
     from trainers.training_bar import training_bar
 
     store = open_store(root)

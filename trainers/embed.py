@@ -13,7 +13,7 @@ from feature_repo.fill import FillReport, fill
 from feature_repo.outcome import Fault, Features, Outcome
 from feature_repo.recipe import Recipe
 from trainers.models import model_reads
-from trainers.run import Run
+from trainers.runs.run import Run
 
 if TYPE_CHECKING:
     from feature_repo.store import Store

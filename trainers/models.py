@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from feature_repo.errors import UnknownNameError
-from trainers.adapters import ADAPTERS, adapter_shape, build_adapter
+from trainers.adapters.registry import ADAPTERS, adapter_shape, build_adapter
 from trainers.config import AdapterConfig, TrainingConfig, resolve
 from trainers.fusion.config import FusionConfig
 from trainers.fusion.registry import build, fusion_model, fusion_names
@@ -15,7 +15,7 @@ from trainers.fusion.slots import Slot
 if TYPE_CHECKING:
     from torch import nn
 
-    from trainers.run import Run
+    from trainers.runs.run import Run
 
 # What a model takes: pooled vectors side by side, utterances slot by slot, or dialogues.
 Reads = Literal["rows", "utterances", "dialogues"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.config import TrainingConfig
-from trainers.fold_views import view_family, views_of_fold
-from trainers.lineage import check_lineage, upstream_runs
 from trainers.metrics import Scores
 from trainers.models import model_name, model_reads
 from trainers.optimisation import check_precision
 from trainers.protocols import NO_LABEL, Plan, Split, plan_splits
-from trainers.run import Run, finished_run, run_key
+from trainers.runs.fold_views import view_family, views_of_fold
+from trainers.runs.lineage import check_lineage, upstream_runs
+from trainers.runs.run import Run, finished_run, run_key
 from trainers.training_data import Join, Request, TrainingData
 from trainers.training_job import TrainingJob, parts_of
 from trainers.training_loop import Epoch
@@ -93,7 +93,7 @@ def train(
     """Train a model on stored views, one run per seed and fold.
 
     A view that was learned in a fold of the same protocol stands for its siblings: each fold reads what its own run
-    learned (:mod:`trainers.fold_views`).
+    learned (:mod:`trainers.runs.fold_views`).
 
     Args:
         store: the store.

@@ -18,7 +18,7 @@ from feature_repo.console import (
     console,
 )
 from feature_repo.errors import UnknownNameError
-from trainers.experiment_options import (
+from trainers.experiments.options import (
     FoldsOption,
     OnlyFoldOption,
     ProtocolOption,
@@ -29,7 +29,7 @@ from trainers.experiment_options import (
     asked_experiment,
     check_profile,
 )
-from trainers.trackers import LogOption, chosen_trackers, tracked, tracking
+from trainers.trackers.tracking import LogOption, chosen_trackers, tracked, tracking
 
 if TYPE_CHECKING:
     from trainers.training_data import Join
@@ -94,9 +94,9 @@ def train(
     trackers = chosen_trackers(log)
     store = open_store(root)
     check_profile(asked, store.catalog.profiles())
-    from trainers.beside_paper import beside_tables
     from trainers.device import chosen_device
-    from trainers.run_tables import coverage_table, scores_table
+    from trainers.experiments.beside_paper import beside_tables
+    from trainers.runs.tables import coverage_table, scores_table
     from trainers.train import train as run_training
     from trainers.training_bar import shown, training_bar
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from trainers.run import Run
+    from trainers.runs.run import Run
     from trainers.train import Progress
     from trainers.training_loop import Epoch
 

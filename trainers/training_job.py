@@ -16,7 +16,7 @@ from torch import nn
 
 from feature_repo.errors import BadInputError
 from feature_repo.recipe import digest
-from trainers.adapters import adapter_shape
+from trainers.adapters.registry import adapter_shape
 from trainers.config import AdapterConfig, TrainingConfig, described, identity_values, values
 from trainers.examples import Examples, TensorExamples
 from trainers.fusion.config import FusionConfig
@@ -24,8 +24,8 @@ from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.metrics import score
 from trainers.models import fresh_model, model_name
 from trainers.protocols import Plan, Split
-from trainers.resumption import Resumption
-from trainers.run import CODE_VERSION, Run, ids_digest, run_key, write_run
+from trainers.runs.resumption import Resumption
+from trainers.runs.run import CODE_VERSION, Run, ids_digest, run_key, write_run
 from trainers.training_data import Request, TrainingData, scaling_rows
 from trainers.training_loop import Epoch, fit, forward, seeded
 

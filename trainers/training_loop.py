@@ -16,7 +16,7 @@ from trainers.config import TrainingConfig
 from trainers.examples import Examples
 from trainers.metrics import score
 from trainers.optimisation import Optimisation
-from trainers.resumption import Resumption
+from trainers.runs.resumption import Resumption
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import time
 import torch
 from torch import Tensor, nn
 
+from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.config import AdapterConfig
 from trainers.examples import TensorExamples
-from trainers.mlp_adapter import MLPAdapter
 from trainers.training_loop import fit, seeded
 
 ROWS, VALIDATION, WIDTH, CLASSES = 10_557, 1_000, 512, 7

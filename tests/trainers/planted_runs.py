@@ -7,7 +7,7 @@ import polars as pl
 
 from feature_repo.files import FileLayer
 from trainers.metrics import score
-from trainers.run import Run, write_run
+from trainers.runs.run import Run, write_run
 
 CLASSES = ("neutral", "joy", "anger")
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from feature_repo.errors import BadInputError
 from tests.trainers.fusion.fusion_batches import CLASSES, SLOTS, UTTERANCE_MODELS, batch, small
 from trainers import complexity as measured
+from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.complexity import batch_rows, complexity, forward_flops, forward_seconds, parameter_count, take
 from trainers.fusion.config import ConversationConfig, CrossModalTransformerConfig, MambaFusionConfig
 from trainers.fusion.conversation import ConversationModel, DialogueBatch
@@ -18,7 +19,6 @@ from trainers.fusion.slots import Slot
 from trainers.mamba import backend
 from trainers.mamba.mamba import Mamba
 from trainers.mamba.mamba2 import Mamba2
-from trainers.mlp_adapter import MLPAdapter
 
 
 def _mamba_flops(rows: int, steps: int, width: int, states: int, rank: int) -> int:

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load
 
 from tests.trainers.conftest import Planted, toy_rows
+from trainers.adapters.kan_adapter import KANAdapter
 from trainers.config import AdapterConfig, KANConfig
 from trainers.embed import adapter_recipe, embed
-from trainers.kan_adapter import KANAdapter
-from trainers.run import Run
+from trainers.runs.run import Run
 from trainers.train import train
 
 FAST = AdapterConfig(max_epochs=3)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.config import TrainingConfig
 from trainers.examples import TensorExamples
-from trainers.mlp_adapter import MLPAdapter
 from trainers.optimisation import Optimisation, batches, class_weights, corpus_weights, like_batches
 from trainers.training_loop import Fit, fit, forward, seeded
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from tests.trainers.fusion.fusion_batches import CLASSES, SLOTS, small
+from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.fusion.registry import build, fusion_names
 from trainers.mamba.mamba import Mamba
 from trainers.mamba.mamba2 import Mamba2
-from trainers.mlp_adapter import MLPAdapter
 from trainers.parameter_groups import parameter_groups
 
 

@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 from feature_repo.errors import BadInputError, UnknownNameError
 from tests.trainers.conftest import EMOTIONS, Planted, toy_rows
 from trainers.config import AdapterConfig
-from trainers.run import CODE_VERSION, finished_runs
+from trainers.runs.run import CODE_VERSION, finished_runs
 from trainers.train import Progress, Trained, train
 
 FAST = AdapterConfig(max_epochs=6, lr=0.01)
@@ -210,7 +210,7 @@ def test_a_precision_that_the_device_lacks_is_refused(planted: Planted) -> None:
 def test_code_version_rises_with_the_numbers(planted: Planted) -> None:
     """When this fails, the same settings on the same rows give other numbers than before.
 
-    Then raise CODE_VERSION in trainers/run.py, so that no old run passes for a new one, and put the new losses here.
+    Then raise CODE_VERSION in trainers/runs/run.py, so that no old run passes for a new one, and put new losses here.
     """
     (run,) = _train(planted, seeds=(7,)).runs
     losses = run.epochs()["train_loss"].to_list()

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError
+from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.config import AdapterConfig
 from trainers.examples import TensorExamples
-from trainers.mlp_adapter import MLPAdapter
 from trainers.training_loop import Epoch, Fit, fit, forward, seeded
 
 CLASSES = ("neutral", "joy", "anger")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from extractors.encoders.sentence_folder import SentenceFolder
 from feature_repo.errors import BadInputError
-from trainers.learned_weights import MODELS
-from trainers.run import Run
+from trainers.runs.learned_weights import MODELS
+from trainers.runs.run import Run
 
 if TYPE_CHECKING:
     from feature_repo.store import Store

@@ -17,7 +17,7 @@ from torch import Tensor
 from extractors.encoders.sentence import SentenceEncoder
 from feature_repo.errors import BadInputError
 from trainers.metrics import score
-from trainers.resumption import Resumption
+from trainers.runs.resumption import Resumption
 from trainers.text_encoder.batches import shuffled_batches, sorted_batches
 from trainers.text_encoder.config import TextEncoderConfig
 from trainers.text_encoder.model import TextClassifier, learning_rate_share, mean_loss

@@ -21,13 +21,13 @@ from extractors.encoders.sentence import SentenceEncoder
 from extractors.encoders.sentence_folder import SentenceFolder
 from feature_repo.recipe import digest
 from trainers.config import described, identity_values, values
-from trainers.learned_weights import note_weights, runs_of_weights
-from trainers.lineage import check_lineage, runs_above
 from trainers.metrics import Scores, score
 from trainers.optimisation import check_precision
 from trainers.protocols import PARTS
-from trainers.resumption import Resumption
-from trainers.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
+from trainers.runs.learned_weights import note_weights, runs_of_weights
+from trainers.runs.lineage import check_lineage, runs_above
+from trainers.runs.resumption import Resumption
+from trainers.runs.run import CODE_VERSION, Run, finished_run, ids_digest, run_key, write_run
 from trainers.text_encoder.balanced import Sample
 from trainers.text_encoder.config import TextEncoderConfig
 from trainers.text_encoder.encoder_folder import encoder_folder, found_encoder, place_of, replace_folder

@@ -8,7 +8,7 @@ import polars as pl
 
 from feature_repo.console import Table, console
 from trainers.protocols import PARTS
-from trainers.run import Run
+from trainers.runs.run import Run
 from trainers.text_encoder.balanced import Sample
 
 _SCORES = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR"}

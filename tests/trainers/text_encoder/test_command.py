@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from feature_repo.errors import AffectStoreError
 from feature_repo.store import Store, open_store
 from trainers.commands import add_commands
-from trainers.run import finished_runs
+from trainers.runs.run import finished_runs
 
 ROOT = Path(__file__).parents[3]
 APP = typer.Typer()

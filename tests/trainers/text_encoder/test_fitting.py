@@ -13,8 +13,8 @@ from extractors.encoders.sentence import SentenceEncoder
 from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from tests.trainers.text_encoder.conftest import EMOTIONS, corpus_rows
-from trainers import resumption
-from trainers.resumption import Resumption
+from trainers.runs import resumption
+from trainers.runs.resumption import Resumption
 from trainers.text_encoder import fitting
 from trainers.text_encoder.config import TextEncoderConfig
 from trainers.text_encoder.fitting import (

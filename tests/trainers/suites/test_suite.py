@@ -1,0 +1,110 @@
+"""Suite files: variants on top of one experiment, slips named before anything is trained."""
+
+from pathlib import Path
+
+import pytest
+
+from feature_repo.errors import BadInputError, UnknownNameError
+from trainers.experiments.experiment import load_experiment
+from trainers.suites.suite import Variant, load_suite, suite_names
+
+
+def _file(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+_WHOLE = "title: a\nexperiment: {model: mamba, slots: [text]}\n"
+
+
+@pytest.mark.parametrize("name", suite_names())
+def test_every_packaged_suite_is_experiments_that_differ(name: str) -> None:
+    suite = load_suite(name)
+    made = suite.experiments()
+    assert len(made) == len(suite.variants) >= 2
+    differ = [
+        (one.model, one.config(), variant.adapt)
+        for variant, one in zip(suite.variants, made.values(), strict=True)
+    ]
+    assert all(one != other for place, one in enumerate(differ) for other in differ[place + 1 :])
+    assert all(one.slots == ("text_steps", "face_steps", "speaker") for one in made.values())
+
+
+def test_the_packaged_suites_are_those_of_the_plan() -> None:
+    assert [variant.changes["settings"]["depth"] for variant in load_suite("depth").variants] == [1, 2, 4]
+    assert [variant.adapt for variant in load_suite("raw-or-adapted").variants] == [None, "mlp"]
+    transformer = load_suite("mamba-or-transformer")
+    assert [one.model for one in transformer.experiments().values()] == ["mamba", "cross-modal-transformer"]
+    assert transformer.cost
+    assert load_suite("missing-modalities").drop == (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+def test_variants_go_on_top_of_options_and_options_on_top_of_the_file(tmp_path: Path) -> None:
+    suite = load_suite(
+        _file(
+            tmp_path,
+            _WHOLE
+            + "variants:\n  base: {}\n  deep: {settings: {depth: 2}, seeds: [5]}\n  kan: {adapt: kan, model: gated}\n",
+        )
+    )
+    assert suite.variants[2] == Variant("kan", {"model": "gated"}, "kan")
+    changed = suite.changed(
+        {"slots": ("text", "speech"), "corpora": ("toy",), "seeds": (7,)},
+        ["max_epochs=3", "class_weights.joy=2"],
+    )
+    made = changed.experiments()
+    assert {one.slots for one in made.values()} == {("text", "speech")}
+    assert [one.seeds for one in made.values()] == [(7,), (5,), (7,)]
+    assert dict(made["deep"].settings) == {"max_epochs": 3, "class_weights": {"joy": 2}, "depth": 2}
+    assert (made["deep"].name, made["deep"].title) == ("mine-deep", "a: deep")
+    assert suite.experiments()["base"].slots == ("text",)
+
+
+def test_a_suite_over_an_experiment_of_the_papers(tmp_path: Path) -> None:
+    suite = load_suite(
+        _file(tmp_path, "title: a\nexperiment: {base: meld-t-v-a, seeds: [1]}\nvariants: {all: {}}\n")
+    )
+    made = suite.experiments()["all"]
+    assert (made.verdict, made.seeds, made.settings["class_weights"]["fear"]) == ("verified", (1,), 15)
+    over = load_suite("depth").changed(load_experiment("meld-v").values()).experiments()["four"]
+    assert (over.slots, over.profile, over.settings["depth"]) == (("face_steps",), "paper-adapted", 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (_WHOLE, "mine.yaml: key 'variants' is missing; needed: title, experiment, variants"),
+        (_WHOLE + "variants: [a]\n", "key 'variants' is \\['a'\\]; allowed: a mapping"),
+        (_WHOLE + "variants: {a: 1}\n", "variant 'a' is 1; allowed: a mapping"),
+        (_WHOLE + "variant: {a: {}}\n", "unknown key 'variant'; did you mean 'variants'"),
+        (_WHOLE + "variants: {a: {adapt: mpl}}\n", "variant 'a': key 'adapt' is 'mpl'; did you mean 'mlp'"),
+        (
+            _WHOLE + "variants: {a: {setings: {}}}\n",
+            "variant a: unknown key 'setings'; did you mean 'settings'",
+        ),
+        (
+            _WHOLE + "variants: {a: {settings: {heads: 2}}}\n",
+            "variant a: settings of model mamba: unknown key",
+        ),
+        (_WHOLE + "variants: {a: {}}\ncost: 1\n", "key 'cost' is 1; allowed: true, false"),
+        (_WHOLE + "variants: {a: {}}\ndrop: 0.5\n", "key 'drop' is 0.5; allowed: shares"),
+        (_WHOLE + "variants: {a: {}}\ndrop: [0.5, 0]\n", "key 'drop'"),
+        (_WHOLE + "variants: {a: {}}\ndrop: [1]\n", "key 'drop'"),
+        ("title: a\nexperiment: {model: mamba}\nvariants: {a: {}}\n", "variant a: key 'slots' is missing"),
+        (
+            "title: a\nexperiment: {modle: x}\nvariants: {a: {}}\n",
+            "mine.yaml: experiment: unknown key 'modle'",
+        ),
+    ],
+)
+def test_slips_name_the_file_the_variant_and_the_key(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(BadInputError, match=told):
+        load_suite(_file(tmp_path, text))
+
+
+def test_an_unknown_suite_lists_them_and_a_setting_needs_its_value() -> None:
+    with pytest.raises(UnknownNameError, match="'deep'; allowed: depth, mamba-or-transformer"):
+        load_suite("deep")
+    with pytest.raises(BadInputError, match="setting 'lr' is not of the form key=value"):
+        load_suite("depth").changed({}, ["lr"])

@@ -1,0 +1,1 @@
+"""The adapters: pooled vectors of any views to a layer that tells emotions."""

@@ -1,0 +1,1 @@
+"""A trained model on rows of its store, and on clips that the store has never seen."""

@@ -1,0 +1,1 @@
+"""Finished runs: what each keeps, what it was learned from, how they compare."""

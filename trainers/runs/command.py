@@ -1,0 +1,174 @@
+"""``affectstore runs``: what was trained, one run in detail, settings against each other, and figures."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feature_repo.console import JsonOption, RootOption, console
+from feature_repo.errors import BadInputError
+
+if TYPE_CHECKING:
+    from feature_repo.store import Store
+    from trainers.runs.comparison import Comparison
+    from trainers.runs.groups import RunGroup
+
+
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="A group of runs or a run's key, or its beginning; several keys by commas are taken together.",
+            show_default="all",
+        ),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", "-a", help="A line per run in place of one per settings.")
+    ] = False,
+    common: Annotated[
+        bool, typer.Option("--common", help="Compare on the test rows that all have, where they differ.")
+    ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw confusion matrix, curves and scores per class into this folder.", show_default=False
+        ),
+    ] = None,
+    suffixes: Annotated[
+        str, typer.Option("--as", help="What figures are written as, by commas: png, svg, pdf.")
+    ] = "png",
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List finished runs, show one, or compare several with the first: settings, scores, interval and p.
+
+    Example: [cyan]affectstore runs[/cyan], then [cyan]affectstore runs 3f9a[/cyan] for one and [cyan]affectstore runs
+    3f9a b21c[/cyan] to compare.
+
+    Figures: [cyan]affectstore runs 3f9a --figures figures --as png,pdf[/cyan]
+    """
+    from feature_repo.store import open_store
+    from trainers.runs.groups import find_runs
+
+    kinds = _suffixes(suffixes)
+    store = open_store(root)
+    if not names:
+        if figures is not None or common:
+            raise BadInputError(
+                "--figures and --common are of runs that are named: affectstore runs NAME [NAME]..."
+            )
+        _list(store, every, as_json)
+        return
+    groups = [find_runs(store.files, name) for name in names]
+    if len({group.name for group in groups}) < len(groups):
+        raise BadInputError(f"{' '.join(names)}: named twice; allowed: each run or group once")
+    comparisons = _compared(groups, common)
+    if as_json:
+        _print_json(groups, comparisons)
+    elif comparisons:
+        from trainers.runs.group_tables import comparison_tables
+
+        comparison_tables(groups, comparisons)
+    else:
+        _show(groups[0], every)
+    if figures is not None:
+        from trainers.runs.figures import write_run_figures
+
+        for path in write_run_figures(groups, figures, kinds):
+            (typer.echo if not as_json else _tell)(str(path))
+
+
+def _list(store: Store, every: bool, as_json: bool) -> None:
+    from trainers.runs.groups import group_runs
+    from trainers.runs.run import finished_runs
+
+    found = finished_runs(store.files)
+    if as_json:
+        typer.echo(json.dumps([dict(run.record) for run in found]))
+    elif not found:
+        console.print("no runs yet; [cyan]affectstore train --help[/cyan] shows how to make one")
+    elif every:
+        from trainers.runs.tables import runs_table
+
+        runs_table(found)
+    else:
+        from trainers.runs.group_tables import groups_table
+
+        groups_table(group_runs(found))
+        console.print(
+            "[cyan]affectstore runs GROUP[/cyan] shows one, [cyan]runs GROUP GROUP[/cyan] compares,"
+            " [cyan]runs --all[/cyan] lists each run"
+        )
+
+
+def _show(group: RunGroup, every: bool) -> None:
+    from trainers.runs.group_tables import group_tables
+    from trainers.runs.tables import run_tables, runs_table
+
+    if every:
+        runs_table(group.runs)
+    elif len(group.runs) == 1:
+        run_tables(group.first)
+    else:
+        group_tables(group)
+
+
+def _compared(groups: list[RunGroup], common: bool) -> dict[str, Comparison]:
+    """By name of each group but the first, its comparison with the first, all on the same rows."""
+    from trainers.runs.comparison import compare
+
+    if len(groups) < 2:
+        return {}
+    base, *others = (group.predictions() for group in groups)
+    if common:
+        from trainers.runs.predictions import common_rows
+
+        base, *others = common_rows([base, *others])
+    return {each.name: compare(base, each) for each in others}
+
+
+def _print_json(groups: list[RunGroup], comparisons: dict[str, Comparison]) -> None:
+    if not comparisons:
+        (group,) = groups
+        records = [dict(run.record) for run in group.runs]
+        typer.echo(json.dumps(records[0] if len(records) == 1 else records))
+        return
+    told = {
+        name: dataclasses.asdict(found)
+        | {
+            "scores": {
+                score: dataclasses.asdict(each) | {"difference": each.difference}
+                for score, each in found.scores.items()
+            }
+        }
+        for name, found in comparisons.items()
+    }
+    typer.echo(
+        json.dumps({"base": groups[0].name, "settings": _settings(groups), "comparisons": told}, default=str)
+    )
+
+
+def _settings(groups: list[RunGroup]) -> dict[str, dict[str, str]]:
+    from trainers.runs.groups import settings_that_differ
+
+    names = [group.name for group in groups]
+    return {name: dict(zip(names, each, strict=True)) for name, each in settings_that_differ(groups).items()}
+
+
+def _suffixes(given: str) -> list[str]:
+    allowed = ("png", "svg", "pdf")
+    kinds = [kind.strip().lower().removeprefix(".") for kind in given.split(",") if kind.strip()]
+    if not kinds or set(kinds) - set(allowed):
+        raise BadInputError(f"--as {given!r}; allowed: {', '.join(allowed)}, by commas")
+    return list(dict.fromkeys(kinds))
+
+
+def _tell(line: str) -> None:
+    from feature_repo.console import err
+
+    err.print(line, markup=False, highlight=False, soft_wrap=True)

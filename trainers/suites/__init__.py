@@ -1,0 +1,1 @@
+"""Suites: named variants of an experiment, run, gathered and compared."""

@@ -1,0 +1,1 @@
+"""Where a training's progress goes beside the store."""
