@@ -87,10 +87,10 @@ def extract(
         _tell_plan(store, chosen, corpus, ids, retry_faults, device)
         return
     name = profile or "default"
+    meant = store.catalog.slots(name) if name in store.catalog.profiles() else {}
     report = _run(store, chosen, name, corpus, ids, retry_faults, device)
-    _tell_report(
-        report, name, {recipe.view: recipe.slot for each in chosen for recipe in each.recipes().values()}
-    )
+    slots = {recipe.view: recipe.slot for each in chosen for recipe in each.recipes().values()}
+    _tell_report(report, name, slots, meant)
     if report.everything_failed:
         err.print("everything failed; the reasons are in `affectstore faults`", style="red")
         raise typer.Exit(1)
@@ -289,7 +289,10 @@ def ending_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell_report(report: FillReport, profile: str, slots: Mapping[str, str]) -> None:
+def _tell_report(
+    report: FillReport, profile: str, slots: Mapping[str, str], meant: Mapping[str, str]
+) -> None:
+    """Print the counts, and what the profile meant by these slots before."""
     tried = report.computed + sum(view.faulted for view in report.views.values())
     table = Table("slot", "view", "computed", "copied", "removed", "failed", "failed before", "up to date")
     for view, counts in report.views.items():
@@ -315,6 +318,14 @@ def _tell_report(report: FillReport, profile: str, slots: Mapping[str, str]) -> 
         )
     if not report.everything_failed:
         console.print(f"profile [bold]{profile}[/bold] means these views", highlight=False)
+        for view, slot in slots.items():
+            if meant.get(slot, view) != view:
+                console.print(
+                    f"  {slot} was {meant[slot]}; affectstore use {meant[slot]} -p {profile} means it again",
+                    style="yellow",
+                    highlight=False,
+                    soft_wrap=True,
+                )
 
 
 def _bytes(count: int) -> str:

@@ -13,7 +13,6 @@ from feature_repo.console import (
     console,
     err,
 )
-from feature_repo.errors import BadInputError
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -52,6 +51,7 @@ def embed(
     --profile adapted[/cyan]. Faces by frame: [cyan]affectstore embed 3f9a --over face_steps[/cyan]
     """
     from feature_repo.store import open_store
+    from trainers.device import chosen_device
     from trainers.embed import embed as run_embedding
     from trainers.runs.run import find_run
     from trainers.training_bar import training_bar
@@ -66,7 +66,7 @@ def embed(
             found,
             over=view,
             corpora=corpus,
-            device=_device(device),
+            device=chosen_device(device),
             on_total=lambda total: bar.update(task, total=total),
             on_progress=lambda count: bar.advance(task, count),
         )
@@ -85,13 +85,3 @@ def embed(
         others = {} if profile in store.catalog.profiles() else store.catalog.settled()
         store.catalog.set(profile, {**others, recipe.slot: recipe.view})
         console.print(f"profile [bold]{profile}[/bold] means it by {recipe.slot}", highlight=False)
-
-
-def _device(name: str) -> str:
-    import torch  # after the store answered: it takes seconds
-
-    if name not in ("auto", "cpu", "cuda"):
-        raise BadInputError(f"device {name!r}; allowed: auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise BadInputError("device 'cuda': torch finds no GPU here; allowed: auto, cpu")
-    return "cuda" if name != "cpu" and torch.cuda.is_available() else "cpu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from feature_repo.errors import UnknownNameError
+from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.adapters.registry import ADAPTERS, adapter_shape, build_adapter
 from trainers.config import AdapterConfig, TrainingConfig, resolve
 from trainers.fusion.config import FusionConfig
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # What a model takes: pooled vectors side by side, utterances slot by slot, or dialogues.
 Reads = Literal["rows", "utterances", "dialogues"]
+# What fine-tuning calls its runs; they lie among the others.
+TEXT_ENCODER = "text-encoder"
 
 
 def model_names() -> list[str]:
@@ -45,7 +47,17 @@ def model_name(config: TrainingConfig) -> str:
 
 
 def model_reads(name: str) -> Reads:
-    """What the model takes."""
+    """What the model takes.
+
+    Raises:
+        BadInputError: the text encoder, which reads texts and not views.
+        UnknownNameError: no model has that name.
+    """
+    if name == TEXT_ENCODER:
+        raise BadInputError(
+            f"a {TEXT_ENCODER} run reads texts, not views: its folder is a model for"
+            f" `affectstore extract -e sentence -s model=FOLDER`; allowed here: runs of {', '.join(model_names())}"
+        )
     return "rows" if name in ADAPTERS else cast(Reads, fusion_model(name).reads)
 
 
@@ -74,7 +86,7 @@ def trained_model(run: Run, device: str = "cpu") -> nn.Module:
 
     record = run.record
     name, classes = record["trainer"], len(record["classes"])
-    if name in ADAPTERS:
+    if model_reads(name) == "rows":
         model: nn.Module = build_adapter(name, record["width"], classes, record)
     else:
         model = build(name, run_slots(run), classes, cast(FusionConfig, run_config(run)))

@@ -56,6 +56,15 @@ def run(app, *arguments, code=0):
     return result.output
 
 
+def test_a_slot_that_changes_its_view_says_what_it_was(app, store):
+    run(app, "extract", "-e", "hashing")
+    before = store.catalog.slots("default")["text"]
+    assert "text was" not in run(app, "extract", "-e", "hashing")
+    assert f"text was {before}; affectstore use {before} -p default" in run(
+        app, "extract", "-e", "hashing", "-s", "width=64"
+    )
+
+
 def test_extract_fills_the_store_and_points_the_profile_at_it(app, store):
     output = run(app, "extract", "--profile", "classic")
     assert "profile classic means these views" in output

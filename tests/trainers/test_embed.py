@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from feature_repo.errors import BadInputError
 from tests.trainers.conftest import Planted, toy_rows
 from trainers.adapters.kan_adapter import KANAdapter
 from trainers.config import AdapterConfig, KANConfig
@@ -127,3 +128,9 @@ def test_rows_in_parts_are_those_of_one_pass(planted: Planted, monkeypatch: pyte
     pulled = planted.store.pull([recipe.view])
     rows = np.stack([planted.vectors[name][:8] for name in pulled.ids])
     np.testing.assert_allclose(pulled.pooled[recipe.slot], _by_hand(run, rows), rtol=1e-3, atol=1e-4)
+
+
+def test_a_text_encoders_run_is_for_extract(planted: Planted) -> None:
+    encoder = Run(planted.store.files, {**_run(planted).record, "trainer": "text-encoder"})
+    with pytest.raises(BadInputError, match="reads texts, not views: .* `affectstore extract -e sentence"):
+        embed(planted.store, encoder)

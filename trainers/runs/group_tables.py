@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from feature_repo.console import Table, console
 from trainers.metrics import Scores
 from trainers.runs.comparison import LEVEL, RESAMPLES, Comparison
 from trainers.runs.groups import RunGroup, settings_that_differ
-from trainers.runs.tables import HEADLINE, confusion_table, data_and_settings, interval_words
+from trainers.runs.tables import HEADLINE, confusion_table, data_and_settings, interval_words, slot_words
 
 _OF_ONE_RUN = ("fold", "seed", "snapshot")
 
@@ -23,12 +22,13 @@ def groups_table(groups: Sequence[RunGroup]) -> None:
         table.add_column(name, no_wrap=name == "group")
     for name in ("runs", *HEADLINE.values()):
         table.add_column(name, justify="right")
-    for group in groups:
+    told = slot_words([group.first for group in groups])
+    for group, slots in zip(groups, told, strict=True):
         record = group.first.record
         table.add_row(
             group.name,
             record["trainer"],
-            ", ".join(record["slots"]),
+            slots,
             ", ".join(record["corpora"]),
             record["labels"],
             record["protocol"],
@@ -163,14 +163,14 @@ def p_words(p: float) -> str:
 def _defaults(trainer: str) -> dict[str, Any]:
     """The settings that a model has by itself; none of a model that is no longer there."""
     from trainers.config import values
-    from trainers.models import model_config, model_names
+    from trainers.models import TEXT_ENCODER, model_config, model_names
 
     if trainer in model_names():
         return values(model_config(trainer)())
-    if trainer == "text-encoder":
+    if trainer == TEXT_ENCODER:
         from trainers.text_encoder.config import TextEncoderConfig
 
-        return dataclasses.asdict(TextEncoderConfig())
+        return values(TextEncoderConfig())
     return {}
 
 

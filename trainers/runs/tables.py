@@ -17,6 +17,7 @@ from trainers.runs.run import Run
 if TYPE_CHECKING:
     from trainers.train import Trained
 
+_DIGITS = 4  # of a view's name that are left out
 HEADLINE = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
 
 
@@ -141,13 +142,13 @@ def runs_table(runs: Sequence[Run]) -> None:
         table.add_column(name, no_wrap=name in ("run", "group"))
     for name in ("seed", "epochs", *HEADLINE.values()):
         table.add_column(name, justify="right")
-    for one in runs:
+    for one, slots in zip(runs, slot_words(runs), strict=True):
         record = one.record
         table.add_row(
             one.key,
             group_name(one),
             record["trainer"],
-            ", ".join(record["slots"]),
+            slots,
             ", ".join(record["corpora"]),
             record["labels"],
             record["protocol"],
@@ -157,3 +158,23 @@ def runs_table(runs: Sequence[Run]) -> None:
             *(f"{record['scores']['test'][name]:.4f}" for name in HEADLINE),
         )
     console.print(table)
+
+
+def slot_words(runs: Sequence[Run]) -> list[str]:
+    """Per run its slots; a slot that means several views among these runs with the beginning of its view's name.
+
+    So ``speaker=adapter_fd64`` stands apart from ``speaker=resemblyzer_7fec``; the folds' own adapters are told apart
+    too.
+    """
+    meant: dict[str, set[str]] = {}
+    for run in runs:
+        for slot, view in run.record["views"].items():
+            meant.setdefault(slot, set()).add(view)
+
+    def words(slot: str, view: str) -> str:
+        if len(meant[slot]) == 1:
+            return slot
+        _, _, rest = view.partition("_")  # the modality says nothing that the slot does not
+        return f"{slot}={rest[:-_DIGITS]}"
+
+    return [", ".join(words(slot, view) for slot, view in run.record["views"].items()) for run in runs]

@@ -22,6 +22,7 @@ from extractors.encoders.sentence_folder import SentenceFolder
 from feature_repo.recipe import digest
 from trainers.config import described, identity_values, values
 from trainers.metrics import Scores, score
+from trainers.models import TEXT_ENCODER
 from trainers.optimisation import check_precision
 from trainers.protocols import PARTS
 from trainers.runs.learned_weights import note_weights, runs_of_weights
@@ -37,7 +38,6 @@ from trainers.text_encoder.model import TextClassifier
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
-TRAINER = "text-encoder"
 PROTOCOL = "balanced"
 _LIBRARIES = ("torch", "transformers", "sentence-transformers", "lightning")
 _DATA = ("corpora", "labels", "protocol", "seed", "base", "encoder", "weights", "snapshot")
@@ -107,7 +107,7 @@ def finetune(
     parts = sample.rows.select("utterance_id", "speaker_id", "part")
     check_lineage(upstream, parts, by_speaker=False)
     identity = {
-        "trainer": TRAINER,
+        "trainer": TEXT_ENCODER,
         "settings": identity_values(config),
         "base": base.digest,
         "protocol": PROTOCOL,
@@ -259,7 +259,7 @@ def _write(
         store.files,
         record,
         config={
-            "trainer": TRAINER,
+            "trainer": TEXT_ENCODER,
             "code_version": CODE_VERSION,
             "data": {name: record[name] for name in _DATA},
             "settings": described(config),

@@ -168,3 +168,14 @@ def test_slips_are_answered(store: Store, words: list[str], told: str) -> None:
     result = CliRunner().invoke(APP, [*words, "--root", store.root])
     assert isinstance(result.exception, AffectStoreError)
     assert told in str(result.exception)
+
+
+def test_a_slot_that_means_several_views_says_which(store: Store) -> None:
+    planted_run(
+        store.files, "c0", ids=IDS, true=TRUE, predicted=said(30), group="cc00",
+        views={"text": "text_adapter_12345678"},
+    )  # fmt: skip
+    told = run(store)
+    assert lines(told, "aa00")[0][2] == "text=planted_0000"
+    assert lines(told, "cc00")[0][2] == "text=adapter_1234"
+    assert "text=adapter_1234" in run(store, "--all")
