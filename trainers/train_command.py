@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,6 @@ from feature_repo.console import (
     VerdictOption,
     console,
 )
-from feature_repo.errors import UnknownNameError
 from trainers.experiments.options import (
     FoldsOption,
     OnlyFoldOption,
@@ -30,9 +29,6 @@ from trainers.experiments.options import (
     check_profile,
 )
 from trainers.trackers.tracking import LogOption, chosen_trackers, tracked, tracking
-
-if TYPE_CHECKING:
-    from trainers.training_data import Join
 
 
 def train(
@@ -89,34 +85,18 @@ def train(
     # Checked before torch is imported, so that a slip is answered at once.
     asked, file = asked_experiment(context, experiment, settings or [])
     config = asked.config()
-    if asked.join not in (None, "inner", "outer"):
-        raise UnknownNameError("join", str(asked.join), ("inner", "outer"))
     trackers = chosen_trackers(log)
     store = open_store(root)
     check_profile(asked, store.catalog.profiles())
     from trainers.device import chosen_device
     from trainers.experiments.beside_paper import beside_tables
+    from trainers.experiments.training import train_experiment
     from trainers.runs.tables import coverage_table, scores_table
-    from trainers.train import train as run_training
     from trainers.training_bar import shown, training_bar
 
     with training_bar() as bar, tracking(trackers, store) as opened:
-        done = run_training(
-            store,
-            asked.slots,
-            config=config,
-            protocol=asked.protocol,
-            folds=asked.folds,
-            only_folds=asked.only_folds,
-            seeds=asked.seeds,
-            corpora=asked.corpora,
-            labels=asked.labels,
-            profile=asked.profile,
-            verdict=asked.verdict,
-            join=cast("Join | None", asked.join),
-            device=chosen_device(device),
-            progress=tracked(shown(bar, config.max_epochs, config.selection), opened),
-        )
+        progress = tracked(shown(bar, config.max_epochs, config.selection), opened)
+        done = train_experiment(store, asked, device=chosen_device(device), progress=progress)
     if as_json:
         typer.echo(json.dumps([dict(run.record) for run in done.runs]))
         return

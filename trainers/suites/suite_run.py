@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,7 @@ from feature_repo.training_set import TrainingSet
 from trainers.complexity import BATCH_SIZES, Complexity, complexity
 from trainers.config import TrainingConfig
 from trainers.experiments.experiment import Experiment
+from trainers.experiments.training import train_experiment
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.models import model_reads, run_slots, trained_model
 from trainers.prediction.robustness import run_data, scores_with_drop
@@ -27,11 +28,10 @@ from trainers.runs.predictions import predictions_of
 from trainers.runs.run import Run
 from trainers.suites.adapted_slots import with_adapted_slots
 from trainers.suites.suite import Suite
-from trainers.train import Progress, Trained, train
+from trainers.train import Progress, Trained
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
-    from trainers.training_data import Join
 
 FOLDER = "suites"
 SCORES = ("accuracy", "weighted_f1", "macro_f1", "uar")
@@ -185,22 +185,7 @@ def _told(on_training: OnTraining | None, variant: str, what: str, config: Train
 def _run_variant(
     store: Store, suite: Suite, name: str, asked: Experiment, device: str, progress: Progress | None
 ) -> VariantResult:
-    done = train(
-        store,
-        asked.slots,
-        config=asked.config(),
-        protocol=asked.protocol,
-        folds=asked.folds,
-        only_folds=asked.only_folds,
-        seeds=asked.seeds,
-        corpora=asked.corpora,
-        labels=asked.labels,
-        profile=asked.profile,
-        verdict=asked.verdict,
-        join=cast("Join | None", asked.join),
-        device=device,
-        progress=progress,
-    )
+    done = train_experiment(store, asked, device=device, progress=progress)
     cost = _cost(store, done.runs[0], device) if suite.cost else None
     dropped = _dropped(store, suite, done.runs, device) if suite.drop else None
     return VariantResult(name, asked, done, cost, dropped)
