@@ -69,9 +69,11 @@ def missing_figure(result: SuiteResult) -> Any:
     score = result.selection
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
+    several = False
     for place, variant in enumerate(result.variants):
         rates, means, deviations = zip(*curve(variant, score), strict=True)
         spread = None if deviations[0] is None else deviations
+        several = several or spread is not None
         axes.errorbar(
             [100 * rate for rate in rates],
             means,
@@ -86,7 +88,7 @@ def missing_figure(result: SuiteResult) -> Any:
         )
     axes.set(
         xlabel="chance that a slot is missing at test, %; a row keeps one at least",
-        ylabel=f"{_told(score)}, mean ± deviation over seeds",
+        ylabel=f"{_told(score)}, mean ± deviation over seeds" if several else f"{_told(score)} of one seed",
     )
     axes.legend()
     figure.suptitle(_title(result), x=0.01, ha="left", fontsize=10, weight="bold")
