@@ -98,6 +98,7 @@ class MambaFusionConfig(FusionConfig):
 class _ReportConfig(FusionConfig):
     """What papers/003 trains both of its fusion models with."""
 
+    optimizer: Optimizer = field(default="adamw", metadata=_RECIPE)
     lr: float = field(default=1e-3, metadata=_assumed("papers/003 states no rate"))
     weight_decay: float = field(default=0.01, metadata=_assumed("papers/003 names AdamW without its decay"))
     batch_size: int = field(default=32, metadata=_assumed("papers/003 states none; papers/000's"))
@@ -184,6 +185,7 @@ class ConversationConfig(FusionConfig):
         absent: what stands for a slot that a turn lacks: ``zero``, or a ``learned`` vector that starts as zeros.
     """
 
+    optimizer: Optimizer = field(default="adamw", metadata=_assumed("no paper; as in fusion"))
     lr: float = field(default=1e-3, metadata=_assumed("no paper; Adam's usual rate"))
     batch_size: int = field(default=16, metadata=_assumed("no paper; dialogues, some ten turns each"))
     patience: int = field(default=10, metadata=_assumed("papers/000's for fusion"))

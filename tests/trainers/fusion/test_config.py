@@ -29,6 +29,7 @@ def test_mamba_fusions_are_those_of_the_paper() -> None:
     stated = {name: one["value"] for name, one in told.items() if one.get("source") == "papers/000 III-B3"}
     # papers/000 III-B3, read off the text.
     assert stated == {
+        "optimizer": "adamw",
         "lr": 1e-5,
         "batch_size": 32,
         "patience": 10,
@@ -52,6 +53,7 @@ def test_the_reports_are_those_of_its_sections() -> None:
     told = described(resolve(TokenTransformerConfig))
     stated = {name: (one["value"], one["source"]) for name, one in told.items() if "source" in one}
     assert stated == {
+        "optimizer": ("adamw", "papers/003 4.3"),
         "selection": ("uar", "papers/003 4.2"),
         "label_smoothing": (0.1, "papers/003 4.3"),
         "modality_dropout": (0.2, "papers/003 5.1"),

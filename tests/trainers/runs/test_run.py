@@ -9,7 +9,7 @@ import pytest
 
 from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.files import FileLayer
-from trainers import run as module
+from trainers.runs import run as module
 from trainers.config import AdapterConfig, identity_values
 from trainers.runs.run import Run, find_run, finished_run, finished_runs, ids_digest, run_key, write_run
 
