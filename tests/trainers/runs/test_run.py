@@ -9,8 +9,8 @@ import pytest
 
 from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.files import FileLayer
-from trainers.runs import run as module
 from trainers.config import AdapterConfig, identity_values
+from trainers.runs import run as module
 from trainers.runs.run import Run, find_run, finished_run, finished_runs, ids_digest, run_key, write_run
 
 IDENTITY = {"settings": {"lr": 0.001}, "protocol": "official", "fold": 0, "seed": 0, "snapshot": "a" * 64}
