@@ -24,6 +24,8 @@ from tests.extractors.conftest import make_voice
 from tests.planted_media import write_mp4
 from trainers.runs.run import Run, find_run
 
+pytestmark = pytest.mark.long  # encodes dozens of clips
+
 EMOTIONS = ("joy", "anger", "sadness")
 SPLITS = ("train", "train", "dev", "test")
 PEOPLE = ("Ann", "Bob")

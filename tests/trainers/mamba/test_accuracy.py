@@ -13,6 +13,8 @@ from trainers.mamba.mamba import Mamba
 from trainers.mamba.mamba2 import Mamba2
 from trainers.mamba.scan import selective_scan_plain
 
+pytestmark = pytest.mark.long  # float64 references of every size
+
 FORWARD, BACKWARD = 1e-5, 1e-4  # of float32, as the largest error over the largest number
 
 SHAPES = {

@@ -66,7 +66,7 @@ def _finished(root: str) -> Run:
     ("model", "settings"),
     [
         pytest.param("mlp", {}, marks=pytest.mark.long),
-        ("mlp", {"ema": 0.9, "accumulate": 2, "clip_norm": 1.0}),
+        pytest.param("mlp", {"ema": 0.9, "accumulate": 2, "clip_norm": 1.0}, marks=pytest.mark.long),
         # Batches of like length, modalities dropped by chance, a scan: all drawn again as they were.
         ("mamba", {"d_state": 4, "modality_dropout": 0.3, "dropout": 0.2}),
     ],
