@@ -14,6 +14,9 @@ from feature_repo.console import (
     err,
 )
 
+# Modalities that models read.
+_READ = ("text", "speaker", "speech", "face", "joint")
+
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
@@ -81,7 +84,11 @@ def embed(
     if report.everything_failed:
         raise typer.Exit(1)
     if profile is not None:
-        # A new profile means by the other slots what they mean without one, so that it can be pulled from at once.
-        others = {} if profile in store.catalog.profiles() else store.catalog.settled()
+        others = {}
+        if profile not in store.catalog.profiles():
+            # A new profile means by the other slots what they mean without one, so that it can be pulled from at once;
+            # not by what quality control works on, of which `derive` wants one profile.
+            settled = store.catalog.settled()
+            others = {slot: view for slot, view in settled.items() if store.recipe(view).modality in _READ}
         store.catalog.set(profile, {**others, recipe.slot: recipe.view})
         console.print(f"profile [bold]{profile}[/bold] means it by {recipe.slot}", highlight=False)

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from feature_repo.errors import AffectStoreError
+from feature_repo.recipe import Recipe
 from tests.trainers.conftest import Planted
 from trainers.commands import add_commands
 
@@ -75,6 +76,9 @@ def test_embed_stores_the_layer(planted: Planted) -> None:
 
 
 def test_embed_puts_its_view_into_a_profile(planted: Planted) -> None:
+    faces = Recipe("faces", "planted", 1, "text", "pooled", 4)  # what quality control works on
+    planted.store.ensure_table(faces)
+    planted.store.catalog.set("default", {"faces": faces.view})
     (record,) = _records(planted, "train", "--slots", "text", "--seeds", "0", *FAST)
     told = _run(planted, "embed", record["key"], "--profile", "adapted")
     (view,) = [name for name in planted.store.views() if "adapter" in name]
