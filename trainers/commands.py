@@ -61,7 +61,12 @@ def embed(
 
     store = open_store(root)
     found = find_run(store.files, run)
-    view = None if over is None else store.resolve(over)
+    view = None
+    if over is not None:
+        # The profile that is to mean the result is not where its source is looked up: it may mean it already.
+        others = [store.catalog.slots(name) for name in store.catalog.profiles() if name != profile]
+        meant = {slots[over] for slots in others if over in slots}
+        view = meant.pop() if len(meant) == 1 else store.resolve(over)
     with training_bar() as bar:
         task = bar.add_task("embed", total=None, told="")
         recipe, report = run_embedding(
