@@ -111,13 +111,20 @@ _launched_in: int | None = None
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """As many threads as PyTorch has, for the kernels of the calling thread."""
+    """As many threads as PyTorch has, for the kernels of the calling thread, and as many for PyTorch afterwards.
+
+    Both ask one OpenMP for theirs, so that a kernel's launch would leave PyTorch with Numba's number, and the sums of
+    its later operations would be made in another order.
+    """
     global _launched_in
     _launched_in = os.getpid()
     config: Any = numba.config  # its attributes are made at run time
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(torch.get_num_threads(), int(config.NUMBA_NUM_THREADS)))
+    torchs = torch.get_num_threads()  # first: asking Numba starts its threads
+    numbas = numba.get_num_threads()
+    numba.set_num_threads(min(torchs, int(config.NUMBA_NUM_THREADS)))
     try:
         yield
     finally:
-        numba.set_num_threads(before)
+        numba.set_num_threads(numbas)
+        if torch.get_num_threads() != torchs:
+            torch.set_num_threads(torchs)

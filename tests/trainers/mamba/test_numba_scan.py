@@ -12,6 +12,18 @@ from tests.trainers.mamba.scan_inputs import relative_error, run, scan_inputs
 from trainers.mamba.numba_scan import launched_before_fork, selective_scan_numba
 from trainers.mamba.scan import selective_scan_plain
 
+FIRST_SCAN = """
+import torch
+
+from tests.trainers.mamba.scan_inputs import run, scan_inputs
+from trainers.mamba.numba_scan import selective_scan_numba
+
+torch.set_num_threads(1)
+print(torch.get_num_threads())
+run(selective_scan_numba, scan_inputs(2, 6, 40, 4), torch.float32)
+print(torch.get_num_threads())
+"""
+
 FORWARD, BACKWARD = 1e-5, 1e-4  # of issue 4
 
 SHAPES = {
@@ -86,6 +98,13 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     (one, one_gradients), (two, two_gradients) = results
     assert torch.equal(one, two)
     assert all(torch.equal(one_gradients[name], two_gradients[name]) for name in one_gradients)
+
+
+def test_pytorch_keeps_its_number_of_threads() -> None:
+    told = subprocess.run(  # Numba starts its threads once in a process
+        [sys.executable, "-c", FIRST_SCAN], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["1", "1"]
 
 
 def test_inputs_need_not_be_contiguous() -> None:
