@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.experiments.settings_file import read_settings_file
 
 REFERENCE = Path(__file__).parent / "reference.yaml"
-_UNITS = {"percent": 100.0, "utterances": 1.0}
+_UNITS = {"percent": 100.0, "share": 1.0, "utterances": 1.0}
 _KEYS = ("cite", "subset", "unit", "rows")
 
 
@@ -24,7 +24,7 @@ class Cell:
         name: table and row, such as ``000/table-2/meld/t-v-a``.
         cite: where it is printed.
         subset: the rows that it was measured on.
-        unit: ``percent`` or ``utterances``, as printed.
+        unit: ``percent``, ``share`` (from 0 to 1) or ``utterances``, as printed.
         values: score to value; percent as shares from 0 to 1, as our scores are.
     """
 
@@ -66,6 +66,25 @@ def reference_cell(name: str) -> Cell:
     if name not in cells:
         raise UnknownNameError("reference cell", name, cells)
     return cells[name]
+
+
+def check_comparable(names: Sequence[str], where: str) -> None:
+    """Refuse cells in one comparison that were measured on other rows than each other.
+
+    Args:
+        names: of cells.
+        where: what an error names.
+
+    Raises:
+        UnknownNameError: a cell that does not exist.
+        BadInputError: cells on several subsets, such as of papers/003's two families, whose TestA differ.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        first.setdefault(reference_cell(name).subset, name)
+    if len(first) > 1:
+        told = "; ".join(f"{name} is on {subset}" for subset, name in first.items())
+        raise BadInputError(f"{where}: {told}; allowed: cells of one subset in a comparison")
 
 
 def _check(path: Path, table: str, told: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.experiments.reference import Cell, reference_cell, reference_cells
+from trainers.experiments.reference import Cell, check_comparable, reference_cell, reference_cells
 
 
 def _paper(samples: Path, number: str) -> str:
@@ -96,10 +96,59 @@ def test_the_poster_is_the_posters(samples: Path) -> None:
             )
 
 
+_AUDIO_TEXT = ("testa.accuracy", "testa.uar", "testb.accuracy", "testb.uar")
+
+
+@pytest.mark.parametrize(("family", "heading"), [("a", "### 5.1 Family A"), ("b", "### 5.2 Family B")])
+def test_both_families_of_the_audio_text_report_are_its(samples: Path, family: str, heading: str) -> None:
+    section = _paper(samples, "003").split(heading)[1].split("###")[0]
+    printed = re.findall(
+        r"^\| ([AB]\d) \|.*\| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", section, re.MULTILINE
+    )
+    assert [row for row, *_ in printed] == [f"{family.upper()}{number}" for number in range(10)]
+    for row, *values in printed:
+        cell = reference_cell(f"003/family-{family}/{row.lower()}")
+        assert cell.values == dict(zip(_AUDIO_TEXT, map(float, values), strict=True))
+    (testa,) = re.findall(r"TestA = ([\d,]+)", section)
+    (testb,) = re.findall(r"TestB = ([\d,]+)", section)
+    assert cell.subset == f"TestA of {testa} and TestB of {testb} utterances"
+    counted = {"testa": int(testa.replace(",", "")), "testb": int(testb.replace(",", ""))}
+    assert reference_cell(f"003/test-sets/family-{family}").values == counted
+
+
+def test_sizes_and_the_best_trade_off_are_the_audio_text_reports(samples: Path) -> None:
+    text = _paper(samples, "003")
+    section = text.split("### 1.4 Dataset size")[1].split("### 1.5")[0]
+    printed = re.findall(r"^\| \**([\w-]+)\** \| \**([\d,]+)\** \|$", section, re.MULTILINE)
+    printed += re.findall(r"^- \**(Acted|Conversational) .*\**([\d,]{6})\**$", section, re.MULTILINE)
+    assert len(printed) == 10
+    for what, count in printed:
+        cell = reference_cell(f"003/sizes/{what.lower().replace('-', '')}")
+        assert cell.values == {"all": int(count.replace(",", ""))}
+    best = text.split("### 5.3")[1].split("Practically")[0]
+    (values,) = re.findall(
+        r"TestA UAR \**([\d.]+)\**, TestB UAR \**([\d.]+)\** \(TestB acc \**([\d.]+)\**\)", best
+    )
+    assert list(reference_cell("003/best/trade-off").values.values()) == [float(value) for value in values]
+    nine = reference_cell("003/family-b/b9").values
+    assert all(nine[score] == value for score, value in reference_cell("003/best/trade-off").values.items())
+
+
+def test_cells_of_other_rows_are_in_no_comparison() -> None:
+    check_comparable(["003/family-b/b3", "003/family-b/b9", "003/best/trade-off"], "here")
+    check_comparable([], "here")
+    with pytest.raises(
+        BadInputError, match="here: 003/family-a/a1 is on TestA of 10,247 .*; 003/family-b/b1 is on"
+    ):
+        check_comparable(["003/family-a/a1", "003/family-a/a2", "003/family-b/b1"], "here")
+    with pytest.raises(UnknownNameError, match="003/family-a/b1"):
+        check_comparable(["003/family-a/b1"], "here")
+
+
 def test_shares_lie_between_0_and_1_and_every_cell_is_cited() -> None:
     for name, cell in reference_cells().items():
         assert cell.cite.startswith(f"papers/{name[:3]} ")
-        if cell.unit == "percent":
+        if cell.unit != "utterances":
             assert all(0 < value < 1 for value in cell.values.values())
 
 
@@ -111,8 +160,8 @@ def test_shares_lie_between_0_and_1_and_every_cell_is_cited() -> None:
             "table 'a' needs exactly the keys cite, subset, unit, rows",
         ),
         (
-            "a: {cite: x, subset: y, unit: share, rows: {r: {uar: 1}}}",
-            "unit 'share'; allowed: percent, utterances",
+            "a: {cite: x, subset: y, unit: permille, rows: {r: {uar: 1}}}",
+            "unit 'permille'; allowed: percent, share, utterances",
         ),
         ("a: {cite: x, subset: y, unit: percent, rows: {r: {uar: high}}}", "row 'r' of table 'a'"),
         ("a: {cite: x, subset: y, unit: percent, rows: {r: 3}}", "row 'r' of table 'a'"),
