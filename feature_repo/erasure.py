@@ -83,6 +83,8 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     store.manifests.forget(utterance_ids)
     store.reviews.erase(utterance_ids)
     store.verdicts.erase(utterance_ids)
+    store.splits.erase(utterance_ids)
+    store.selections.erase(utterance_ids)
     erased: dict[str, list[str]] = {}
     rows = 0
     for view, of_speakers in _inputs_first(store).items():

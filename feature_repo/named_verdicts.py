@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
+from feature_repo.named_tables import NamedTables, now
 from feature_repo.recipe import digest
 
 if TYPE_CHECKING:
@@ -23,9 +19,7 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
 
 VERDICTS = "quality/verdicts"
-_TOLD = "affectstore.verdict"
 _SCHEMA: dict[str, type[pl.DataType]] = {"utterance_id": pl.String, "passed": pl.Boolean, "reason": pl.String}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # What of the manifest decides: who speaks, what, where. A new label changes no verdict.
 _JUDGED = ("utterance_id", "speaker_id", "speaker_raw", "text_key", "media_key", "picture")
 
@@ -79,22 +73,18 @@ class NamedVerdict:
 
 
 class NamedVerdicts:
-    """The verdicts below ``quality/verdicts/``: one small Parquet file each.
+    """The verdicts below ``quality/verdicts/``.
 
     Args:
         files: the store's file layer.
     """
 
     def __init__(self, files: FileLayer) -> None:
-        self.files = files
+        self._tables = NamedTables(files, "verdict", VERDICTS, _SCHEMA)
 
     def names(self) -> list[str]:
         """Names of all verdicts, sorted."""
-        return [
-            name.removesuffix(".parquet")
-            for name in self.files.list_files(VERDICTS)
-            if name.endswith(".parquet")
-        ]
+        return self._tables.names()
 
     def load(self, name: str) -> NamedVerdict:
         """The verdict of this name.
@@ -103,21 +93,11 @@ class NamedVerdicts:
             UnknownNameError: there is none.
             BadInputError: its file is damaged.
         """
-        path = f"{VERDICTS}/{name}.parquet"
+        rows, told = self._tables.read(name)
         try:
-            if not _NAME.fullmatch(name):
-                raise FileNotFoundError(name)  # no file can be called so
-            data = self.files.read(path)
-        except FileNotFoundError:
-            raise UnknownNameError("verdict", name, self.names()) from None
-        try:
-            rows = pl.read_parquet(io.BytesIO(data)).select(list(_SCHEMA))
-            told = json.loads(pl.read_parquet_metadata(io.BytesIO(data))[_TOLD])
             return NamedVerdict(**{**told, "name": name, "rows": rows})
-        except (pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
-            raise BadInputError(
-                f"{self.files.url(path)} is damaged ({error}); remove it and save the verdict again"
-            ) from error
+        except TypeError as error:
+            raise self._tables.damaged(name, error) from error
 
     def save(self, verdict: NamedVerdict) -> None:
         """Keep the verdict, replacing one of the same name.
@@ -126,12 +106,7 @@ class NamedVerdicts:
             BadInputError: a name that no file can have.
             StoreWriteError: the write failed; an older verdict of that name is as it was.
         """
-        if not _NAME.fullmatch(verdict.name):
-            raise BadInputError(
-                f"verdict name {verdict.name!r}: letters, digits, '_', '-' and '.', a letter or digit first"
-            )
-        with self.files.lock("verdicts"):
-            self._write(verdict)
+        self._tables.save(verdict.name, verdict.rows, _fields(verdict))
 
     def remove(self, name: str) -> None:
         """Remove a verdict.
@@ -139,26 +114,11 @@ class NamedVerdicts:
         Raises:
             UnknownNameError: there is none of this name.
         """
-        if name not in self.names():
-            raise UnknownNameError("verdict", name, self.names())
-        self.files.remove(f"{VERDICTS}/{name}.parquet")
+        self._tables.remove(name)
 
     def erase(self, utterance_ids: Sequence[str]) -> None:
         """Take these utterances out of every verdict."""
-        with self.files.lock("verdicts"):
-            for name in self.names():
-                verdict = self.load(name)
-                kept = verdict.rows.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
-                if kept.height < verdict.rows.height:
-                    self._write(NamedVerdict(**{**_fields(verdict), "name": name, "rows": kept}))
-
-    def _write(self, verdict: NamedVerdict) -> None:
-        rows = verdict.rows.select(pl.col(name).cast(kind) for name, kind in _SCHEMA.items())
-        sink = io.BytesIO()
-        rows.sort("utterance_id").write_parquet(
-            sink, metadata={_TOLD: json.dumps(_fields(verdict), sort_keys=True)}
-        )
-        self.files.write(f"{VERDICTS}/{verdict.name}.parquet", sink.getvalue())
+        self._tables.erase(utterance_ids)
 
 
 def name_verdict(
@@ -202,11 +162,6 @@ def outdated(store: Store, verdict: NamedVerdict) -> list[str]:
     if changed:
         told.append(f"changed since: {', '.join(changed)}")
     return told
-
-
-def now() -> str:
-    """This moment in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _fields(verdict: NamedVerdict) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from feature_repo.manifest_store import IngestReport, ManifestStore
 from feature_repo.named_verdicts import NamedVerdicts
 from feature_repo.recipe import Recipe
 from feature_repo.reviews import Reviews
+from feature_repo.selections import NamedSelections
+from feature_repo.splits import SavedSplits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,8 @@ class Store:
         manifests: the manifests.
         reviews: what people decided on utterances and faces.
         verdicts: which utterances passed, by name.
+        splits: which utterance trains, selects or is scored, by name.
+        selections: lists of utterances, by name.
     """
 
     def __init__(self, files: FileLayer, cache: Path) -> None:
@@ -121,6 +125,8 @@ class Store:
         self.manifests = ManifestStore(files)
         self.reviews = Reviews(files, self.manifests)
         self.verdicts = NamedVerdicts(files)
+        self.splits = SavedSplits(files)
+        self.selections = NamedSelections(files)
         self._tables: dict[str, FeatureTable] = {}
 
     def corpora(self) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.named_verdicts import NamedVerdict, now
+from feature_repo.named_tables import now
+from feature_repo.named_verdicts import NamedVerdict
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
