@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.config import TrainingConfig
 from trainers.examples import Examples
-from trainers.parameter_groups import parameter_groups
+from trainers.parameter_groups import by_rate, own_rates, parameter_groups
 
 _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NO_TARGET = -1
@@ -150,9 +150,16 @@ class Optimisation:
 
 def _optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     # Fused: one kernel for all parameters; an epoch of the adapter takes 0.44 s in place of 0.57 s (one thread).
+    rates = own_rates(model)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameter_groups(model, config.weight_decay), lr=config.lr, fused=True)
-    return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        groups = parameter_groups(model, config.weight_decay, rates)
+        return torch.optim.AdamW(groups, lr=config.lr, fused=True)
+    each = [
+        {"params": learned} | ({} if lr is None else {"lr": lr})
+        for lr, learned in by_rate(model, rates)
+        if learned
+    ]
+    return torch.optim.Adam(each, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def check_precision(precision: str, device: str) -> None:

@@ -90,7 +90,8 @@ def fit(
     Draws from torch's global generator: call it within :func:`seeded` for the same numbers again.
 
     Args:
-        model: gives logits ``[..., classes]`` for a batch's arguments; trained in place.
+        model: gives logits ``[..., classes]`` for a batch's arguments; trained in place. Its attribute ``rates`` may
+            name parts that learn at a rate of their own, its method ``begin_epoch`` is told each epoch's number.
         examples: on the model's device.
         train: numbers of the examples to fit.
         validation: numbers of the examples to select on.
@@ -128,6 +129,9 @@ def fit(
         began -= epochs[-1].seconds
     for number in range(len(epochs) + 1, config.max_epochs + 1):
         lr = optimizer.param_groups[0]["lr"]
+        # A model may have something to do then, such as to let a part learn from some epoch on.
+        if begin_epoch := getattr(model, "begin_epoch", None):
+            begin_epoch(number)
         train_loss = optimisation.epoch(train)
         logits, rows = forward(optimisation.result, examples, validation)
         targets = examples.targets(rows)

@@ -1,4 +1,4 @@
-"""Which parameters decay."""
+"""Which parameters decay, and at which rate each learns."""
 
 import pytest
 import torch
@@ -6,10 +6,13 @@ from torch import nn
 
 from tests.trainers.fusion.fusion_batches import CLASSES, SLOTS, small
 from trainers.adapters.mlp_adapter import MLPAdapter
+from trainers.config import Optimizer, TrainingConfig
+from trainers.examples import TensorExamples
 from trainers.fusion.registry import build, fusion_names
 from trainers.mamba.mamba import Mamba
 from trainers.mamba.mamba2 import Mamba2
-from trainers.parameter_groups import parameter_groups
+from trainers.optimisation import Optimisation
+from trainers.parameter_groups import own_rates, parameter_groups
 
 
 def _names(model: nn.Module) -> tuple[set[str], set[str]]:
@@ -81,3 +84,45 @@ def test_the_marks_outlive_a_move_and_a_loaded_state() -> None:
     model = Mamba(8, 2)
     model.load_state_dict(Mamba(8, 2).state_dict())
     assert _names(model.to(torch.float64))[1] == {"A_log", "D", "dt_proj.bias"}
+
+
+class _InParts(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates = {"encoders.speech": 1e-4, "encoders.text": 2e-4}
+        self.encoders = nn.ModuleDict(
+            {"text": nn.Linear(2, 2), "speech": nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))}
+        )
+        self.encoders_head = nn.Linear(2, 2)  # begins like a part, and is none
+
+
+def test_parts_with_rates_of_their_own_stand_behind_the_others() -> None:
+    model = _InParts()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    told = [
+        (group.get("lr"), group["weight_decay"], sorted(names[id(one)] for one in group["params"]))
+        for group in parameter_groups(model, 0.1, own_rates(model))
+    ]
+    assert told == [
+        (None, 0.1, ["encoders_head.bias", "encoders_head.weight"]),
+        (1e-4, 0.1, ["encoders.speech.0.bias", "encoders.speech.0.weight"]),
+        (1e-4, 0.0, ["encoders.speech.1.bias", "encoders.speech.1.weight"]),
+        (2e-4, 0.1, ["encoders.text.bias", "encoders.text.weight"]),
+    ]
+    assert own_rates(nn.Linear(2, 2)) == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_both_optimizers_step_each_part_at_its_rate(optimizer: Optimizer) -> None:
+    model = _InParts()
+    before = {name: one.detach().clone() for name, one in model.named_parameters()}
+    config = TrainingConfig(optimizer=optimizer, lr=1e-2, weight_decay=0.0)
+    examples = TensorExamples([torch.zeros(2, 2)], torch.zeros(2, dtype=torch.int64))
+    chosen = Optimisation(model, examples, classes=("a", "b"), config=config).optimizer
+    for one in model.parameters():
+        one.grad = torch.ones_like(one)
+    chosen.step()
+    # Adam's first step is of the rate's length, whatever the gradient's.
+    for name, one in model.named_parameters():
+        lr = next((rate for part, rate in model.rates.items() if name.startswith(part + ".")), 1e-2)
+        torch.testing.assert_close(one.detach(), before[name] - lr, rtol=0, atol=1e-6)

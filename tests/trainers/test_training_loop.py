@@ -1,5 +1,6 @@
 """The loop learns, stops, keeps its best epoch, repeats itself, and survives a last batch of one row."""
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -226,3 +227,51 @@ def test_forward_in_parts_gives_every_row_once(monkeypatch: pytest.MonkeyPatch) 
     inputs, _ = _data(50)
     parted = forward(model, TensorExamples([inputs]), layer=model.hidden)[0]
     torch.testing.assert_close(parted, model.eval().hidden(inputs))
+
+
+def test_a_model_is_told_of_each_epoch_before_it_and_all_rates_fall_alike() -> None:
+    class Told(MLPAdapter):
+        def __init__(self) -> None:
+            super().__init__(6, 3, hidden=(8,))
+            self.rates = {"head": 1e-5}
+            self.told: list[tuple[int, bool]] = []
+
+        def begin_epoch(self, number: int) -> None:
+            self.told.append((number, self.body[0].weight.grad is None))
+
+    inputs, _ = _data()
+    saved = _Kept()
+    with seeded(0):
+        model = Told()
+        # Labels of one class: no score gets better after the first epoch, so every later one is a plateau.
+        fit(
+            model,
+            TensorExamples([inputs], torch.zeros(300, dtype=torch.int64)),
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(max_epochs=4, lr=1e-2, plateau_patience=0, optimizer="adamw"),
+            resumption=saved,  # type: ignore[arg-type]
+        )
+    assert [number for number, _ in model.told] == [1, 2, 3, 4]
+    assert model.told[0][1]  # before the epoch's first gradient
+    rates = [
+        [group["lr"] for group in state["optimisation"]["optimizer"]["param_groups"]]
+        for state in saved.states
+    ]
+    for own, *_, part in rates:
+        assert part / own == pytest.approx(1e-3)
+    assert rates[-1][0] < 2e-5  # it fell
+
+
+class _Kept:
+    """Keeps the states that it is given."""
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+
+    def load(self) -> None:
+        return None
+
+    def save(self, state: Any) -> None:
+        self.states.append(copy.deepcopy(state))
