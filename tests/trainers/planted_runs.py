@@ -19,6 +19,7 @@ def planted_run(
     ids: Sequence[str],
     true: Sequence[str],
     predicted: Sequence[str],
+    train: Sequence[str] = (),
     seed: int = 0,
     fold: int = 0,
     folds: int = 1,
@@ -26,7 +27,7 @@ def planted_run(
     lr: float = 1e-3,
     **record: Any,
 ) -> Run:
-    """Write a run that tested these utterances; further words replace what its record says."""
+    """Write a run that tested some utterances, trained on others; further words replace what its record says."""
     number = {name: index for index, name in enumerate(classes)}
     scores = score([number[name] for name in true], [number[name] for name in predicted], classes)
     told = {
@@ -78,7 +79,11 @@ def planted_run(
         },
         epochs=epochs,
         parts=pl.DataFrame(
-            {"utterance_id": ids, "speaker_id": ["toy/s"] * len(ids), "part": ["test"] * len(ids)}
+            {
+                "utterance_id": [*ids, *train],
+                "speaker_id": ["toy/s"] * (len(ids) + len(train)),
+                "part": ["test"] * len(ids) + ["train"] * len(train),
+            }
         ),
         predictions=pl.DataFrame(
             {"utterance_id": ids, "fold": [fold] * len(ids), "true": true, "predicted": predicted}

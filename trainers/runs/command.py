@@ -39,6 +39,13 @@ def runs(
             help="Draw confusion matrix, curves and scores per class into this folder.", show_default=False
         ),
     ] = None,
+    by_slice: Annotated[
+        bool,
+        typer.Option(
+            "--slices",
+            help="Score the test rows by emotion shift, turn, length, and what training had seen of them.",
+        ),
+    ] = False,
     suffixes: Annotated[
         str, typer.Option("--as", help="What figures are written as, by commas: png, svg, pdf.")
     ] = "png",
@@ -50,6 +57,8 @@ def runs(
     Example: [cyan]affectstore runs[/cyan], then [cyan]affectstore runs 3f9a[/cyan] for one and [cyan]affectstore runs
     3f9a b21c[/cyan] to compare.
 
+    Where it errs: [cyan]affectstore runs 3f9a --slices[/cyan]
+
     Figures: [cyan]affectstore runs 3f9a --figures figures --as png,pdf[/cyan]
     """
     from feature_repo.store import open_store
@@ -58,15 +67,18 @@ def runs(
     kinds = _suffixes(suffixes)
     store = open_store(root)
     if not names:
-        if figures is not None or common:
+        if figures is not None or common or by_slice:
             raise BadInputError(
-                "--figures and --common are of runs that are named: affectstore runs NAME [NAME]..."
+                "--figures, --slices and --common are of runs that are named: affectstore runs NAME [NAME]..."
             )
         _list(store, every, as_json)
         return
     groups = [find_runs(store.files, name) for name in names]
     if len({group.name for group in groups}) < len(groups):
         raise BadInputError(f"{' '.join(names)}: named twice; allowed: each run or group once")
+    if by_slice:
+        _slices(store, groups, as_json)
+        return
     comparisons = _compared(groups, common)
     if as_json:
         _print_json(groups, comparisons)
@@ -116,6 +128,22 @@ def _show(group: RunGroup, every: bool) -> None:
         run_tables(group.first)
     else:
         group_tables(group)
+
+
+def _slices(store: Store, groups: list[RunGroup], as_json: bool) -> None:
+    from trainers.runs.slice_table import slices_table
+    from trainers.runs.slices import slices
+
+    told = {
+        group.name: slices(group.whole, store.manifest(group.first.record["corpora"])) for group in groups
+    }
+    if as_json:
+        typer.echo(
+            json.dumps({name: [dataclasses.asdict(one) for one in found] for name, found in told.items()})
+        )
+        return
+    for group in groups:
+        slices_table(group, told[group.name])
 
 
 def _compared(groups: list[RunGroup], common: bool) -> dict[str, Comparison]:

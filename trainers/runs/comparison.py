@@ -30,6 +30,8 @@ class Difference:
         low: lower end of the difference's interval.
         high: its upper end.
         p: chance of a difference at least as large, either way, if the two were alike.
+        first_interval: of the first set's mean over its seeds.
+        second_interval: of the second's.
     """
 
     first: tuple[float, ...]
@@ -37,6 +39,8 @@ class Difference:
     low: float
     high: float
     p: float
+    first_interval: tuple[float, float]
+    second_interval: tuple[float, float]
 
     @property
     def difference(self) -> float:
@@ -109,18 +113,35 @@ def compare(
     for name in resampled:
         one, other = (tuple(summary[name] for summary in each) for each in by_seed)
         observed = abs(statistics.fmean(other) - statistics.fmean(one))
-        apart = resampled[name][1] - resampled[name][0]
-        low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
+        ends = _ends(resampled[name][1] - resampled[name][0], level)
         by_chance = np.abs(exchanged[name][1] - exchanged[name][0])
         # Sums in another order differ in the last digits; what is equal to the observed counts as large.
         p = (int((by_chance >= observed - 1e-9).sum()) + 1) / (resamples + 1)
-        scores[name] = Difference(one, other, float(low), float(high), p)
+        own = (_ends(reached, level) for reached in resampled[name])
+        scores[name] = Difference(one, other, *ends, p, *own)
     seeds = (len(first.seeds), len(second.seeds))
     told: dict[str, Any] = {}
     if seeds == (1, 1):
         right = [(each.predicted[0] == each.true) for each in (first, second)]
         told = dict(zip(("only_first", "only_second", "mcnemar"), mcnemar(*right), strict=True))
     return Comparison(len(first.ids), seeds, level, scores, **told)
+
+
+def intervals(
+    predictions: Predictions, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap interval of each score's mean over the seeds, rows drawn as :func:`compare` draws them.
+
+    Args:
+        predictions: of a row or more.
+        resamples: draws.
+        level: of the intervals.
+        seed: of the draws; the same gives what ``compare`` of the same rows and seed says.
+    """
+    counted = _Counted(predictions, predictions)
+    drawn, _ = np.random.default_rng(seed).spawn(2)
+    reached = _joined(counted.weighted(weights) for weights in _draws(drawn, len(predictions.ids), resamples))
+    return {name: _ends(own, level) for name, (own, _) in reached.items()}
 
 
 def mcnemar(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[int, int, float]:
@@ -164,6 +185,11 @@ def mean_interval(values: Sequence[float], level: float = LEVEL) -> tuple[float,
         return mean, None
     error = statistics.stdev(values) / math.sqrt(len(values))
     return mean, float(t.ppf((1 + level) / 2, len(values) - 1)) * error
+
+
+def _ends(reached: Shares, level: float) -> tuple[float, float]:
+    low, high = np.quantile(reached, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 _BySet = dict[str, tuple[Shares, Shares]]

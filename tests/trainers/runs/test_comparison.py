@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
 from trainers.runs import comparison
-from trainers.runs.comparison import compare, mcnemar, mean_interval
+from trainers.runs.comparison import compare, intervals, mcnemar, mean_interval
 from trainers.runs.predictions import Predictions
 
 CLASSES = ("neutral", "joy", "anger")
@@ -68,6 +68,28 @@ def test_the_interval_is_of_all_resamples_of_the_rows() -> None:
             assert weight[exact < end - 1e-9].sum() <= share + 0.01
             assert weight[exact <= end + 1e-9].sum() >= share - 0.01
         assert score.low < score.high
+
+
+def test_each_sets_own_interval_is_of_all_resamples_too() -> None:
+    likely: list[float] = []
+    every: list[list[dict[str, float]]] = [[], []]
+    for drawn in itertools.combinations_with_replacement(range(5), 5):
+        rows = np.array(drawn)
+        for own, each in zip(every, (FIRST, SECOND), strict=True):
+            own.append(mean_scores(each.true[rows], each.predicted[:, rows]))
+        likely.append(
+            math.factorial(5) / math.prod(math.factorial(drawn.count(row)) for row in range(5)) / 5**5
+        )
+    found = compare(FIRST, SECOND, resamples=20_000, level=0.8)
+    assert intervals(FIRST, resamples=20_000, level=0.8) == {
+        name: score.first_interval for name, score in found.scores.items()
+    }
+    for name, score in found.scores.items():
+        for own, ends in zip(every, (score.first_interval, score.second_interval), strict=True):
+            exact, weight = np.array([one[name] for one in own]), np.array(likely)
+            for end, share in zip(ends, (0.1, 0.9), strict=True):
+                assert weight[exact < end - 1e-9].sum() <= share + 0.01
+                assert weight[exact <= end + 1e-9].sum() >= share - 0.01
 
 
 def test_p_is_of_all_exchanges_of_the_rows() -> None:
