@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -12,7 +12,8 @@ from trainers.config import TrainingConfig
 from trainers.metrics import Scores
 from trainers.models import model_name, model_reads
 from trainers.optimisation import check_precision
-from trainers.protocols import NO_LABEL, Plan, Split, plan_splits
+from trainers.protocols.plan import NO_LABEL, Plan, Split
+from trainers.protocols.registry import plan_splits
 from trainers.runs.fold_views import view_family, views_of_fold
 from trainers.runs.lineage import check_lineage, upstream_runs
 from trainers.runs.run import Run, finished_run, run_key
@@ -99,7 +100,7 @@ def train(
         store: the store.
         slots: slots or views, with an alias where two are of one slot: ``raw=VIEW``.
         config: the model's settings, whose type says which model.
-        protocol: one of ``trainers.protocols.PROTOCOLS``.
+        protocol: one of ``trainers.protocols.registry.PROTOCOLS``, or ``split:NAME`` of a saved split.
         folds: number of folds, where the protocol lets one choose.
         only_folds: train only these folds; all by default.
         seeds: seeds of the initial weights, the order of rows and dropout.
@@ -128,7 +129,12 @@ def train(
     asked = request.views(store)
     data = request.pull(store, asked)
     plan = plan_splits(
-        protocol, data.rows.manifest, data.labels, folds=folds, validation_share=config.validation_share
+        protocol,
+        data.rows.manifest,
+        data.labels,
+        folds=folds,
+        validation_share=config.validation_share,
+        splits=store.splits,
     )
     plan = _with_left_out(plan, data.left_out)
     families = {name: view_family(store, view) for name, view in asked.items()}
@@ -165,7 +171,7 @@ def _with_left_out(plan: Plan, reasons: Mapping[str, int]) -> Plan:
     unlabelled = plan.left_out.get(NO_LABEL, 0) - sum(reasons.values())
     counts = {**plan.left_out, NO_LABEL: unlabelled, **reasons}
     told = {reason: count for reason, count in counts.items() if count}
-    return Plan(plan.protocol, plan.splits, plan.by_speaker, told)
+    return replace(plan, left_out=told)
 
 
 def _same_rows(pulled: TrainingData, first: TrainingData, views: Mapping[str, str]) -> TrainingData:

@@ -23,7 +23,7 @@ from trainers.fusion.config import FusionConfig
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.metrics import score
 from trainers.models import fresh_model, model_name
-from trainers.protocols import Plan, Split
+from trainers.protocols.plan import Plan, Split
 from trainers.runs.resumption import Resumption
 from trainers.runs.run import CODE_VERSION, Run, ids_digest, run_key, write_run
 from trainers.training_data import Request, TrainingData, scaling_rows
@@ -82,6 +82,7 @@ class TrainingJob:
             more |= {"join": self.request.join, "inputs": [asdict(slot) for slot in self.data.slots]}
         return {
             **more,
+            **self.plan.identity,
             "trainer": self.trainer,
             "settings": identity_values(self.config),
             "protocol": self.plan.protocol,
@@ -145,6 +146,7 @@ class TrainingJob:
             "code_version": CODE_VERSION,
             "family": self.family(seed),
             "group": self.family(None),
+            **({"tested": split.tested} if split.tested else {}),
             "training_ids": ids_digest(parts.filter(pl.col("part") == "train")["utterance_id"]),
             "slots": list(rows.views),
             "views": dict(rows.views),

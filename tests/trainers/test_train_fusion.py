@@ -15,7 +15,7 @@ from trainers.config import AdapterConfig, TrainingConfig
 from trainers.embed import HiddenLayer, embed
 from trainers.fusion.config import ConversationConfig, GatedFusionConfig, MambaFusionConfig
 from trainers.models import model_config, model_names, model_reads, trained_model
-from trainers.protocols import LeakageError
+from trainers.protocols.plan import LeakageError
 from trainers.train import Trained, train
 
 MAMBA = MambaFusionConfig(lr=2e-2, max_epochs=5, batch_size=16, d_state=4, label_smoothing=0.0)

@@ -49,7 +49,7 @@ class Experiment:
         slots: slots or views, with an alias where two are of one slot: ``raw=VIEW``.
         paper: the citation of the table's row.
         corpora: only these corpora; all if empty.
-        protocol: one of ``trainers.protocols.PROTOCOLS``.
+        protocol: one of ``trainers.protocols.registry.PROTOCOLS``, or ``split:NAME`` of a saved split.
         folds: number of folds, where the protocol lets one choose.
         only_folds: train only these folds; all if empty.
         labels: label scheme.
@@ -81,7 +81,9 @@ class Experiment:
     @property
     def chooses_folds(self) -> bool:
         """Whether the protocol takes a number of folds."""
-        return self.protocol not in ("official", "session-folds")
+        from trainers.protocols.registry import CHOOSE_FOLDS  # NumPy and Polars: not for a list of options
+
+        return self.protocol in CHOOSE_FOLDS
 
     def config(self) -> TrainingConfig:
         """The model's settings: its defaults, and the file's on top.
@@ -233,7 +235,7 @@ def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment
     from feature_repo.labels import SCHEMES
     from trainers.experiments.reference import reference_cells
     from trainers.models import model_names
-    from trainers.protocols import PROTOCOLS
+    from trainers.protocols.registry import is_protocol, protocol_names
 
     for key in _NEEDED:
         if not given.get(key):
@@ -245,11 +247,12 @@ def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment
     for key, allowed in (
         ("model", model_names()),
         ("labels", SCHEMES),
-        ("protocol", PROTOCOLS),
         *((("join", JOINS),) if made.join is not None else ()),
     ):
         if getattr(made, key) not in allowed:
             raise unknown_value(where, key, getattr(made, key), allowed)
+    if not is_protocol(made.protocol):
+        raise unknown_value(where, "protocol", made.protocol, protocol_names())
     for cell in made.reference:
         if cell not in reference_cells():
             raise unknown_value(where, "reference", cell, reference_cells())

@@ -9,7 +9,7 @@ import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.recipe import Recipe
-from trainers.protocols import LeakageError
+from trainers.protocols.plan import LeakageError
 from trainers.runs.learned_weights import runs_of_weights
 from trainers.runs.run import Run, finished_run, ids_digest
 

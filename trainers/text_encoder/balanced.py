@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.labels import scheme
-from trainers.protocols import PARTS
+from feature_repo.splits import PARTS
 from trainers.text_encoder.config import TextEncoderConfig
 from trainers.text_encoder.texts import candidates
 

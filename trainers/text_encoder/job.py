@@ -20,11 +20,11 @@ import torch
 from extractors.encoders.sentence import SentenceEncoder
 from extractors.encoders.sentence_folder import SentenceFolder
 from feature_repo.recipe import digest
+from feature_repo.splits import PARTS
 from trainers.config import described, identity_values, values
 from trainers.metrics import Scores, score
 from trainers.models import TEXT_ENCODER
 from trainers.optimisation import check_precision
-from trainers.protocols import PARTS
 from trainers.runs.learned_weights import note_weights, runs_of_weights
 from trainers.runs.lineage import check_lineage, runs_above
 from trainers.runs.resumption import Resumption

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from feature_repo.console import Table, console
-from trainers.protocols import PARTS
+from feature_repo.splits import PARTS
 from trainers.runs.run import Run
 from trainers.text_encoder.balanced import Sample
 

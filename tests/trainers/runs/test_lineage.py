@@ -9,7 +9,7 @@ from feature_repo.errors import BadInputError
 from tests.trainers.conftest import Planted
 from trainers.config import AdapterConfig
 from trainers.embed import embed
-from trainers.protocols import LeakageError
+from trainers.protocols.plan import LeakageError
 from trainers.runs.lineage import upstream_runs
 from trainers.runs.run import Run
 from trainers.train import Trained, train

@@ -15,7 +15,7 @@ from feature_repo.errors import BadInputError
 from feature_repo.store import Store, open_store
 from tests.trainers.text_encoder.conftest import EMOTIONS, corpus_rows
 from trainers.config import AdapterConfig
-from trainers.protocols import LeakageError
+from trainers.protocols.plan import LeakageError
 from trainers.runs.lineage import upstream_runs
 from trainers.runs.run import finished_runs
 from trainers.text_encoder.balanced import chosen_texts, sources_of

@@ -1,4 +1,4 @@
-"""Protocols: who is in which part, balance, determinism, and leakage that is refused."""
+"""Folds by speaker, subject and session: who is in which part, balance, determinism."""
 
 from itertools import pairwise
 
@@ -6,55 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.protocols import PARTS, LeakageError, balanced_groups, check_apart, plan_splits
-
-
-def _manifest(speakers: list[str | None], splits: list[str] | None = None) -> pl.DataFrame:
-    rows = len(speakers)
-    return pl.DataFrame(
-        {
-            "utterance_id": [f"c/{row}" for row in range(rows)],
-            "corpus": ["c"] * rows,
-            "split": splits or ["all"] * rows,
-            "speaker_id": speakers,
-        },
-        schema_overrides={"speaker_id": pl.String},
-    )
+from feature_repo.errors import BadInputError
+from feature_repo.splits import PARTS
+from tests.trainers.protocols.manifests import manifest_of
+from trainers.protocols.plan import LeakageError
+from trainers.protocols.registry import plan_splits
 
 
 def _ravdess_like() -> tuple[pl.DataFrame, np.ndarray]:
     """Eight speakers, 60 rows each, alike in labels."""
-    return _manifest([f"actor{actor}" for actor in range(8) for _ in range(60)]), np.tile(
+    return manifest_of([f"actor{actor}" for actor in range(8) for _ in range(60)]), np.tile(
         np.arange(60) % 7, 8
     )
-
-
-def test_official_takes_the_corpus_splits() -> None:
-    splits = ["train", "dev", "test", "train", "all", "test"]
-    plan = plan_splits("official", _manifest(["a"] * 6, splits), np.array([0, 1, 0, -1, 1, 1]))
-    (split,) = plan.splits
-    assert {part: rows.tolist() for part, rows in split.parts().items()} == {
-        "train": [0],
-        "validation": [1],
-        "test": [2, 5],
-    }
-    assert plan.left_out == {"no label in the scheme": 1, "no official split": 1}
-    assert not plan.by_speaker
-
-
-@pytest.mark.parametrize(("lacking", "told"), [("train", "train"), ("dev", "dev"), ("test", "test")])
-def test_official_without_a_split_names_it_and_the_other_protocol(lacking: str, told: str) -> None:
-    splits = ["all" if split == lacking else split for split in ("train", "dev", "test")]
-    with pytest.raises(BadInputError, match=f"split '{told}' in c; allowed .* speaker-folds"):
-        plan_splits("official", _manifest(["a"] * 3, splits), np.zeros(3, np.int64))
-
-
-def test_an_unknown_protocol_is_named() -> None:
-    with pytest.raises(
-        UnknownNameError, match="'random'; allowed: official, session-folds, speaker-folds, subject-folds"
-    ):
-        plan_splits("random", _manifest(["a"]), np.zeros(1, np.int64))
 
 
 @pytest.mark.parametrize("folds", [2, 3, 4, 8])
@@ -97,7 +60,7 @@ def test_folds_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_rows_without_speaker_or_label_are_in_no_part_and_counted() -> None:
-    manifest = _manifest(["a", "b", "c", None, "a", None])
+    manifest = manifest_of(["a", "b", "c", None, "a", None])
     plan = plan_splits("speaker-folds", manifest, np.array([0, 0, 0, 0, -1, -1]), folds=3)
     for split in plan.splits:
         assert sorted(np.concatenate(list(split.parts().values()))) == [0, 1, 2]
@@ -106,44 +69,13 @@ def test_rows_without_speaker_or_label_are_in_no_part_and_counted() -> None:
 
 @pytest.mark.parametrize(("speakers", "folds"), [(2, 2), (3, 4), (5, 1)])
 def test_too_few_speakers_or_folds_are_refused(speakers: int, folds: int) -> None:
-    manifest = _manifest([f"s{index}" for index in range(speakers)])
+    manifest = manifest_of([f"s{index}" for index in range(speakers)])
     with pytest.raises(BadInputError, match=f"{folds} folds of {speakers} speakers; allowed"):
         plan_splits("speaker-folds", manifest, np.zeros(speakers, np.int64), folds=folds)
 
 
-def test_groups_are_balanced_in_rows_and_in_classes() -> None:
-    # Two speakers who are only angry, two who are only sad, and a loud neutral one against three quiet ones.
-    counts = {
-        "angry1": np.array([0, 10, 0]),
-        "angry2": np.array([0, 10, 0]),
-        "sad1": np.array([0, 0, 10]),
-        "sad2": np.array([0, 0, 10]),
-        "loud": np.array([90, 0, 0]),
-        "quiet1": np.array([30, 0, 0]),
-        "quiet2": np.array([30, 0, 0]),
-        "quiet3": np.array([30, 0, 0]),
-    }
-    groups = balanced_groups(counts, 2)
-    assert [np.sum([counts[name] for name in group], axis=0).tolist() for group in groups] == [
-        [90, 10, 10],
-        [90, 10, 10],
-    ]
-
-
-def test_shared_values_are_leakage() -> None:
-    parts = {"train": np.array(["a", "b"]), "validation": np.array(["c"]), "test": np.array(["b"])}
-    with pytest.raises(LeakageError, match=r"fold 3: 1 speaker.* 'b' are in train and in test"):
-        check_apart(parts, "speaker", 3)
-
-
-def test_duplicate_utterances_across_splits_are_refused() -> None:
-    manifest = _manifest(["a"] * 3, ["train", "dev", "test"]).with_columns(utterance_id=pl.lit("c/0"))
-    with pytest.raises(LeakageError, match="utterance"):
-        plan_splits("official", manifest, np.zeros(3, np.int64))
-
-
 def _sessions(dialogues: list[str | None], speakers: list[str | None] | None = None) -> pl.DataFrame:
-    return _manifest(speakers or [None] * len(dialogues)).with_columns(
+    return manifest_of(speakers or [None] * len(dialogues)).with_columns(
         dialogue_id=pl.Series(dialogues, dtype=pl.String)
     )
 
@@ -202,7 +134,7 @@ def test_subject_folds_split_rows_without_a_speaker_as_persons_of_their_own() ->
     random = np.random.default_rng(0)
     speakers = [f"actor{actor}" for actor in range(8) for _ in range(10)] + [None] * 400
     labels = random.integers(0, 3, 480)
-    manifest = _manifest(speakers)
+    manifest = manifest_of(speakers)
     names = manifest["speaker_id"].fill_null("").to_numpy()
     plan = plan_splits("subject-folds", manifest, labels, folds=4, validation_share=0.25)
     assert plan.by_speaker
@@ -222,7 +154,7 @@ def test_subject_folds_split_rows_without_a_speaker_as_persons_of_their_own() ->
 
 
 def test_subject_folds_of_stills_alone_and_in_any_order() -> None:
-    manifest, labels = _manifest([None] * 60), np.arange(60) % 2
+    manifest, labels = manifest_of([None] * 60), np.arange(60) % 2
     order = np.random.default_rng(1).permutation(60)
     plans = [
         plan_splits("subject-folds", manifest, labels, folds=3),
@@ -237,4 +169,4 @@ def test_subject_folds_of_stills_alone_and_in_any_order() -> None:
 @pytest.mark.parametrize(("rows", "folds"), [(2, 3), (20, 1), (0, 3)])
 def test_subject_folds_of_too_few_rows_are_refused(rows: int, folds: int) -> None:
     with pytest.raises(BadInputError, match="allowed: 2 or more folds"):
-        plan_splits("subject-folds", _manifest([None] * rows), np.zeros(rows, np.int64), folds=folds)
+        plan_splits("subject-folds", manifest_of([None] * rows), np.zeros(rows, np.int64), folds=folds)

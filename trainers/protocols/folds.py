@@ -1,91 +1,17 @@
-"""Protocols: which rows train, which select and which are scored, and the proof that they are apart."""
+"""Folds in which everybody is tested once: by speaker, by subject, by session."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.errors import AffectStoreError, BadInputError, UnknownNameError
+from feature_repo.balanced_groups import balanced_groups, label_counts
+from feature_repo.errors import BadInputError
+from trainers.protocols.plan import Index, Plan, Split, told
 
-Index = npt.NDArray[np.int64]
-PARTS = ("train", "validation", "test")
-NO_LABEL = "no label in the scheme"
-
-
-class LeakageError(AffectStoreError):
-    """Rows that are scored or selected on were also trained on."""
-
-
-@dataclass(frozen=True)
-class Split:
-    """One fold: row indices of the three parts, which never meet.
-
-    Attributes:
-        fold: number of the fold, from 0.
-        train: rows to fit.
-        validation: rows to stop and select on.
-        test: rows to score.
-    """
-
-    fold: int
-    train: Index
-    validation: Index
-    test: Index
-
-    def parts(self) -> dict[str, Index]:
-        """The three parts by name."""
-        return {name: getattr(self, name) for name in PARTS}
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A protocol applied to a training set.
-
-    Attributes:
-        protocol: name of the protocol.
-        splits: one per fold.
-        by_speaker: whether no speaker is in two parts of a fold.
-        left_out: rows in no part, by reason.
-    """
-
-    protocol: str
-    splits: tuple[Split, ...]
-    by_speaker: bool
-    left_out: dict[str, int] = field(default_factory=dict)
-
-
-def official(
-    manifest: pl.DataFrame, labels: npt.NDArray[np.int64], *, folds: int = 1, validation_share: float = 0.2
-) -> Plan:
-    """The corpus's own splits: fit on train, select on dev, score on test; one fold, and speakers may recur.
-
-    Args:
-        manifest: the training set's rows.
-        labels: class index per row, -1 without a class.
-        folds: not used; the corpus decides.
-        validation_share: not used; the corpus decides.
-
-    Raises:
-        BadInputError: a split without rows, as in corpora that have none.
-    """
-    labelled = labels >= 0
-    split = manifest["split"].to_numpy()
-    parts = {ours: np.flatnonzero(labelled & (split == theirs)) for ours, theirs in _OFFICIAL.items()}
-    for ours, rows in parts.items():
-        if not len(rows):
-            corpora = ", ".join(sorted(manifest["corpus"].unique()))
-            raise BadInputError(
-                f"protocol 'official' finds no labelled row of split {_OFFICIAL[ours]!r} in {corpora or 'no corpus'};"
-                " allowed for corpora without splits: speaker-folds"
-            )
-    elsewhere = labelled & ~np.isin(split, list(_OFFICIAL.values()))
-    return Plan(
-        "official", (Split(0, **parts),), False, _told(labels, {"no official split": int(elsewhere.sum())})
-    )
+# The last part of a path-like id begins with it; letters follow, of who wears markers or who speaks.
+_SESSION = r"(?:^|/)(Ses\d+)[^/]*$"
 
 
 def speaker_folds(
@@ -110,7 +36,7 @@ def speaker_folds(
         "speaker-folds",
         _speaker_splits(manifest, labels, usable, folds, validation_share),
         True,
-        _told(labels, {"no speaker": int((~known & (labels >= 0)).sum())}),
+        told(labels, {"no speaker": int((~known & (labels >= 0)).sum())}),
     )
 
 
@@ -155,7 +81,7 @@ def subject_folds(
             f"{folds} folds of {len(alone)} rows without a speaker leave a part empty; allowed: 2 or more folds, and"
             " more rows than folds"
         )
-    return Plan("subject-folds", tuple(splits), True, _told(labels, {}))
+    return Plan("subject-folds", tuple(splits), True, told(labels, {}))
 
 
 def session_folds(
@@ -184,11 +110,10 @@ def session_folds(
     unknown = np.flatnonzero(session.is_null().to_numpy() & usable)
     if len(unknown):
         row = manifest.row(int(unknown[0]), named=True)
-        others = ", ".join(sorted(set(PROTOCOLS) - {"session-folds"}))
         raise BadInputError(
             "protocol 'session-folds' reads the session off dialogue ids such as iemocap/Ses01F_impro01, and"
             f" {len(unknown)} rows have none: {row['utterance_id']} is of dialogue {row['dialogue_id']!r} and speaker"
-            f" {row['speaker_id']!r}; allowed for other corpora: {others}"
+            f" {row['speaker_id']!r}; allowed for other corpora: official, speaker-folds, subject-folds"
         )
     names = session.fill_null("").to_numpy()
     sessions = sorted(set(names[usable]))
@@ -206,84 +131,7 @@ def session_folds(
             "test": names == tested,
         }
         splits.append(Split(fold, **{part: np.flatnonzero(usable & rows) for part, rows in chosen.items()}))
-    return Plan("session-folds", tuple(splits), True, _told(labels, {}))
-
-
-PROTOCOLS: dict[str, Callable[..., Plan]] = {
-    "official": official,
-    "session-folds": session_folds,
-    "speaker-folds": speaker_folds,
-    "subject-folds": subject_folds,
-}
-_OFFICIAL = {"train": "train", "validation": "dev", "test": "test"}
-# The last part of a path-like id begins with it; letters follow, of who wears markers or who speaks.
-_SESSION = r"(?:^|/)(Ses\d+)[^/]*$"
-
-
-def plan_splits(
-    protocol: str,
-    manifest: pl.DataFrame,
-    labels: npt.NDArray[np.int64],
-    *,
-    folds: int = 4,
-    validation_share: float = 0.2,
-) -> Plan:
-    """The named protocol's folds over a training set, checked for leakage.
-
-    Raises:
-        UnknownNameError: no such protocol.
-        BadInputError: rows that the protocol can't split.
-        LeakageError: two parts share an utterance, or a speaker where the protocol promises none.
-    """
-    if protocol not in PROTOCOLS:
-        raise UnknownNameError("protocol", protocol, PROTOCOLS)
-    plan = PROTOCOLS[protocol](manifest, labels, folds=folds, validation_share=validation_share)
-    ids = manifest["utterance_id"].to_numpy()
-    for split in plan.splits:
-        check_apart({part: ids[rows] for part, rows in split.parts().items()}, "utterance", split.fold)
-        if plan.by_speaker:
-            check_apart(
-                {part: _known(manifest, rows) for part, rows in split.parts().items()}, "speaker", split.fold
-            )
-    return plan
-
-
-def check_apart(parts: dict[str, npt.NDArray[np.object_]], what: str, fold: int) -> None:
-    """Refuse parts that share a value.
-
-    Raises:
-        LeakageError: names the parts and a shared value.
-    """
-    names = list(parts)
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            shared = set(parts[one]) & set(parts[other])
-            if shared:
-                raise LeakageError(
-                    f"fold {fold}: {len(shared)} {what}(s) such as {str(min(shared))!r} are in {one} and in {other}"
-                )
-
-
-def balanced_groups(counts: dict[str, npt.NDArray[np.int64]], groups: int) -> list[list[str]]:
-    """Speakers in groups of about equal rows per class: the largest first, each to where its classes are rarest.
-
-    Args:
-        counts: rows per class ``[classes]`` by speaker.
-        groups: number of groups, at most the number of speakers.
-    """
-    total = np.maximum(sum(counts.values(), np.zeros(1, np.int64)), 1)
-    filled = np.zeros((groups, len(total)))
-    members: list[list[str]] = [[] for _ in range(groups)]
-    for name in sorted(counts, key=lambda name: (-counts[name].sum(), name)):
-        share = counts[name] / total
-        # Rounded, so that sums in another order don't decide between equals; then the fewest speakers, then the first.
-        group = min(
-            range(groups),
-            key=lambda place: (round(float(filled[place] @ share), 9), len(members[place]), place),
-        )
-        filled[group] += share
-        members[group].append(name)
-    return [sorted(group) for group in members]
+    return Plan("session-folds", tuple(splits), True, told(labels, {}))
 
 
 def _speaker_splits(
@@ -301,7 +149,7 @@ def _speaker_splits(
             f"{folds} folds of {len(speakers)} speakers; allowed: 2 or more folds, at least as many speakers as folds,"
             " and 3 for one each to train, validate and test"
         )
-    counts = _label_counts(names[usable], labels[usable], speakers)
+    counts = label_counts(names[usable], labels[usable], speakers)
     splits = []
     for fold, tested in enumerate(balanced_groups(counts, folds)):
         others = {name: counts[name] for name in speakers if name not in tested}
@@ -323,21 +171,3 @@ def _dealt(ids: npt.NDArray[np.object_], labels: npt.NDArray[np.int64], rows: In
     """The rows class by class, in the order of their ids, whatever the order of the manifest."""
     order = sorted(rows.tolist(), key=lambda row: (labels[row], ids[row]))
     return np.array(order, np.int64)
-
-
-def _known(manifest: pl.DataFrame, rows: Index) -> npt.NDArray[np.object_]:
-    """The speakers of rows that have one: nobody knows whether two others are the same."""
-    speakers: npt.NDArray[np.object_] = manifest["speaker_id"][rows.tolist()].drop_nulls().to_numpy()
-    return speakers
-
-
-def _label_counts(
-    names: npt.NDArray[np.object_], labels: npt.NDArray[np.int64], speakers: Sequence[str]
-) -> dict[str, npt.NDArray[np.int64]]:
-    classes = int(labels.max()) + 1
-    return {name: np.bincount(labels[names == name], minlength=classes) for name in speakers}
-
-
-def _told(labels: npt.NDArray[np.int64], reasons: dict[str, int]) -> dict[str, int]:
-    counts = {NO_LABEL: int((labels < 0).sum()), **reasons}
-    return {reason: count for reason, count in counts.items() if count}

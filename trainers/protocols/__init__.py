@@ -1,0 +1,1 @@
+"""Protocols: which rows train, which select and which are scored."""
