@@ -1,9 +1,11 @@
 """What an extractor is: recipes that it can state without its model, and outcomes that it computes with it."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,9 @@ import numpy.typing as npt
 from extractors.settings import Settings
 from feature_repo.outcome import Fact, Fault, Features
 from feature_repo.recipe import Recipe
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SAMPLE_RATE = 16_000  # Hz of every waveform that an extractor sees (papers/000 III-D)
 
@@ -40,7 +45,7 @@ class Item:
 
     Attributes:
         utterance_id: its key in the manifest.
-        text: the words that were said.
+        text: the words that were said, after those before them where the extractor reads context.
         audio: ``[samples]``, mono, 16 kHz, nominally within -1 to 1; None for an extractor that needs text.
         language: ISO 639-1 code, None when unknown.
         seen: what an extractor of frames kept of each sampled frame, in order of time.
@@ -102,6 +107,10 @@ class Extractor(ABC):
     @abstractmethod
     def extract(self, batch: Sequence[Item]) -> list[Outputs]:
         """The outcome of each item, in the batch's order: features by output name, or a fault."""
+
+    def texts(self, manifest: pl.DataFrame) -> pl.Series:
+        """What an extractor of text reads for each row of whole dialogues, null where there is nothing."""
+        return manifest["text"]
 
     def remarks(self, known: Collection[str]) -> list[str]:
         """What a person should be told before a run, given the ids of all utterances of the store."""

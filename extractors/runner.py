@@ -67,7 +67,7 @@ class Runner:
 
     Args:
         extractors: models not loaded; each is loaded at its first missing utterance.
-        manifest: rows of at least the utterances that may be missing.
+        manifest: rows of at least the utterances that may be missing, and of their dialogues.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         decode_threads: files decoded side by side, ahead of the models.
         window_s: seconds of decoded sound that meet in batches; about as much again is decoded ahead.
@@ -153,8 +153,10 @@ class Runner:
 
     def _texts(self, work: _Work) -> Iterator[Yielded]:
         self._load(work.extractor)
-        rows = self._rows([work], "utterance_id", "text", "language")
-        items = [Item(utterance_id, text or "", None, language) for utterance_id, text, language in rows]
+        rows = self._rows([work], "utterance_id", "language")
+        # All rows, since what is read for one may stand in others of its dialogue.
+        read = dict(zip(self.manifest["utterance_id"], work.extractor.texts(self.manifest), strict=True))
+        items = [Item(name, read[name] or "", None, language) for name, language in rows]
         yield from self._batches(work, items)
 
     def _nothing(self, work: _Work) -> Iterator[Yielded]:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import polars as pl
 
+from feature_repo.context import TextReading
 from feature_repo.errors import UnknownNameError
 from feature_repo.recipe import Recipe
 from feature_repo.reference_clips import face_decisions, reference_clips
@@ -36,15 +37,18 @@ def with_content_keys(manifest: pl.DataFrame) -> pl.DataFrame:
 
     Ingest stores them, so that asking what is missing hashes nothing.
     """
-    texts = [None if text is None else content_key("text", text) for text in manifest["text"]]
     media = [
         None if uri is None else _media_key(uri, digest, start, end)
         for uri, digest, start, end in manifest.select(
             "media_uri", "media_digest", "start_s", "end_s"
         ).iter_rows()
     ]
-    keys = [pl.Series("text_key", texts, pl.String), pl.Series("media_key", media, pl.String)]
-    return manifest.with_columns(keys)
+    return manifest.with_columns(_text_keys(manifest["text"]), pl.Series("media_key", media, pl.String))
+
+
+def _text_keys(texts: pl.Series) -> pl.Series:
+    keys = [None if text is None else content_key("text", text) for text in texts]
+    return pl.Series("text_key", keys, pl.String)
 
 
 def subjects(recipe: Recipe, manifest: pl.DataFrame) -> pl.DataFrame:
@@ -82,18 +86,23 @@ def wanted_keys(
     Args:
         recipe: what would be computed.
         manifest: rows with the manifest's columns, content keys included (:func:`with_content_keys`); all of a
-            speaker's for a recipe about speakers.
+            speaker's for a recipe about speakers, all of a dialogue's for one that reads the turns before.
         live_keys: gives the live (utterance_id, content_key) of an input recipe by fingerprint.
         speaker_inputs: fingerprints of those inputs that are about speakers.
         reviews: what people decided, as ``Store.reviews`` reads it; only a recipe about speakers asks for it.
 
     Raises:
         UnknownNameError: the recipe reads a column that the manifest does not have.
+        BadInputError: the recipe reads the turns before, and nobody knows the order of a dialogue's.
     """
     for name in recipe.manifest_columns:
         if name not in manifest.columns:
             raise UnknownNameError("manifest column", name, manifest.columns)
     rows = manifest
+    reading = TextReading.of(recipe)
+    if recipe.reads == "text" and not reading.plain:
+        # Before a language is looked at: what was said before is read whatever its language.
+        rows = rows.with_columns(text_key=_text_keys(reading.texts(rows)))
     if recipe.languages:
         rows = rows.filter(pl.col("language").is_null() | pl.col("language").is_in(recipe.languages))
     if "text" in recipe.manifest_columns:

@@ -17,6 +17,7 @@ from feature_repo.archive import write_archive
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.steps import Steps
 from feature_repo.training_set import TrainingSet
+from feature_repo.turn_order import in_turn_order
 
 if TYPE_CHECKING:
     import torch
@@ -197,33 +198,25 @@ def dialogues_of(training_set: TrainingSet, passed: Sequence[bool] | Bools | Non
     Raises:
         BadInputError: utterances of a dialogue of which nobody knows the order, or two of the same turn.
     """
-    rows = training_set.manifest.select(
-        "utterance_id",
-        "turn",
-        "start_s",
-        key=pl.col("dialogue_id").fill_null(pl.col("utterance_id")),
-        # Two corpora may both have a dialogue "1".
-        corpus=pl.col("corpus"),
-        person=pl.coalesce(pl.lit("id ") + pl.col("speaker_id"), pl.lit("raw ") + pl.col("speaker_raw")),
-        row=pl.int_range(pl.len(), dtype=pl.Int64),
+    rows = in_turn_order(
+        training_set.manifest.select(
+            "utterance_id",
+            "corpus",
+            "dialogue_id",
+            "turn",
+            "start_s",
+            person=pl.coalesce(pl.lit("id ") + pl.col("speaker_id"), pl.lit("raw ") + pl.col("speaker_raw")),
+            row=pl.int_range(pl.len(), dtype=pl.Int64),
+        )
     )
-    known = rows.select("corpus", "key").unique(maintain_order=True).with_row_index("dialogue")
-    rows = rows.join(known, on=["corpus", "key"], how="left", maintain_order="left").with_columns(
-        pl.col("dialogue").cast(pl.Int64), size=pl.len().over("dialogue")
-    )
-    numbered = pl.col("turn").is_not_null().all().over("dialogue")
-    order = pl.when(numbered).then(pl.col("turn").cast(pl.Float64)).otherwise(pl.col("start_s"))
-    # Two may begin to speak at one moment: then their ids decide, so that the order is always the same.
-    rows = rows.with_columns(numbered=numbered, order=order).sort("dialogue", "order", "utterance_id")
-    _check_order(rows)
-    rows = rows.with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64).over("dialogue"))
+    ids = rows.filter(pl.col("place") == 0)["key"].to_list()
     first = pl.when(pl.col("person").is_not_null()).then(pl.col("place").min().over("dialogue", "person"))
     rows = rows.with_columns(first=first).with_columns(
         speaker=(pl.col("first").rank("dense").over("dialogue").cast(pl.Int64) - 1).fill_null(-1)
     )
     at, place, row = (rows[name].to_numpy() for name in ("dialogue", "place", "row"))
-    lengths = np.bincount(at, minlength=known.height).astype(np.int64)
-    shape = (known.height, int(lengths.max(initial=0)))
+    lengths = np.bincount(at, minlength=len(ids)).astype(np.int64)
+    shape = (len(ids), int(lengths.max(initial=0)))
     index, speakers = np.full(shape, -1, np.int64), np.full(shape, -1, np.int64)
     index[at, place], speakers[at, place] = row, rows["speaker"].to_numpy()
     wanted = training_set.labels >= 0
@@ -231,22 +224,4 @@ def dialogues_of(training_set: TrainingSet, passed: Sequence[bool] | Bools | Non
         wanted = wanted & np.asarray(passed, bool)
     targets = np.zeros(shape, bool)
     targets[at, place] = wanted[row]
-    return Dialogues(training_set, known["key"].to_list(), index, lengths, speakers, targets)
-
-
-def _check_order(rows: pl.DataFrame) -> None:
-    several = rows.filter(pl.col("size") > 1)
-    unknown = several.filter(pl.col("order").is_null())
-    if unknown.height:
-        name, dialogue = unknown.row(0, named=True)["utterance_id"], unknown["key"][0]
-        raise BadInputError(
-            f"{name!r}: dialogue {dialogue!r} has several utterances, and this one has neither a turn nor a start; "
-            f"ingest the corpus with the column `turn` (a table: --map turn=COLUMN)"
-        )
-    equal = several.filter(pl.col("numbered") & pl.struct("dialogue", "order").is_duplicated())
-    if equal.height:
-        one, other = equal["utterance_id"][0], equal["utterance_id"][1]
-        raise BadInputError(
-            f"{one!r} and {other!r} have the same turn of dialogue {equal['key'][0]!r}; a dialogue's id must be its "
-            f"own in the corpus (some corpora number dialogues anew in each split), a turn its own in the dialogue"
-        )
+    return Dialogues(training_set, ids, index, lengths, speakers, targets)

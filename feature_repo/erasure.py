@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from feature_repo.compaction import compacting
+from feature_repo.context import reads_other_turns
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.faults import FAULTS
 from feature_repo.feature_table import FEATURES, QUARANTINE, FeatureTable
@@ -69,8 +70,9 @@ def gc_dropped(store: Store) -> list[str]:
 def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     """Remove these utterances from every table, the mirror, the ledger, the manifests and the online store, for good.
 
-    A speaker's row is computed from several clips, and others are derived from it. Of such tables every row goes,
-    older ones included, that was not computed from just what is there now; the next derivation makes it anew.
+    A speaker's row is computed from several clips, and others are derived from it; a text may be read with the turns
+    before it. Of such tables every row goes, older ones included, that was not computed from just what is there now;
+    the next derivation or extraction makes it anew.
 
     Raises:
         UnknownNameError: an utterance that no manifest has, and that was not forgotten before.
@@ -87,12 +89,12 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     store.selections.erase(utterance_ids)
     erased: dict[str, list[str]] = {}
     rows = 0
-    for view, of_speakers in _inputs_first(store).items():
+    for view, of_several in _inputs_first(store).items():
         table = store.table(view)
         # What a compaction or an extraction has in memory would bring the rows back; both look at what is forgotten
         # or listed only under their lock.
         with store.files.lock(compacting(view)), store.files.lock(writing(view)):
-            wanted = store.wanted(table.recipe) if of_speakers else None
+            wanted = store.wanted(table.recipe) if of_several else None
             count, gone = _forget_rows(table, utterance_ids, wanted)
             erased[view] = sorted({*utterance_ids, *gone})
             store.faults.erase(view, [*utterance_ids, *_outdated_faults(store, view, wanted)])
@@ -105,7 +107,7 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
 
 
 def _inputs_first(store: Store) -> dict[str, bool]:
-    """Every view, after those that it was computed from, and whether it, or one of these, is about speakers.
+    """Every view, after those that it was computed from, and whether a row of it, or of one of these, reads several.
 
     Once a view's inputs are rid of what is forgotten, no fill that runs beside this commits rows computed from it.
     """
@@ -118,7 +120,8 @@ def _inputs_first(store: Store) -> dict[str, bool]:
             inputs = [names[fingerprint] for fingerprint in recipes[view].inputs if fingerprint in names]
             for read in inputs:
                 visit(read)
-            found[view] = recipes[view].entity == "speaker" or any(found[read] for read in inputs)
+            several = recipes[view].entity == "speaker" or reads_other_turns(recipes[view])
+            found[view] = several or any(found[read] for read in inputs)
 
     for view in recipes:
         visit(view)

@@ -16,6 +16,7 @@ import polars as pl
 
 from feature_repo.compaction import FLUSH_BYTES
 from feature_repo.content import subjects
+from feature_repo.context import reads_other_turns
 from feature_repo.errors import StoreWriteError
 from feature_repo.feature_table import FeatureTable
 from feature_repo.gate import gated
@@ -316,8 +317,9 @@ def _not_forgotten(store: Store, recipe: Recipe, rows: pl.DataFrame, before: Col
     """
     forgotten = store.manifests.forgotten()
     kept = rows.filter(~pl.col("utterance_id").is_in(forgotten))
-    if recipe.inputs and not set(forgotten).issubset(before):
-        # A speaker's clip may have gone, or the speaker's row that others were computed from: their keys are others.
+    if (recipe.inputs or reads_other_turns(recipe)) and not set(forgotten).issubset(before):
+        # A speaker's clip may have gone, the speaker's row that others were computed from, or a turn before: their
+        # keys are others.
         wanted = store.wanted_in(recipe, store.manifest())
         kept = kept.join(wanted, on=["utterance_id", "content_key"], how="semi", maintain_order="left")
     return kept

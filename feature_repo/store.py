@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from feature_repo.catalog import Catalog
 from feature_repo.content import empty_live_keys, subjects, wanted_keys
+from feature_repo.context import reads_other_turns
 from feature_repo.errors import BadInputError, StoreFormatError, UnknownNameError
 from feature_repo.faults import FaultLedger
 from feature_repo.feature_table import FEATURES, FeatureTable
@@ -233,7 +234,8 @@ class Store:
     def wanted_in(self, recipe: Recipe, manifest: pl.DataFrame) -> pl.DataFrame:
         """The same for manifest rows at hand; of a recipe about speakers, for the speakers of these rows.
 
-        A speaker's clips are looked for in all corpora: a part of them would give another key.
+        A speaker's clips are looked for in all corpora, and the turns before an utterance in its whole corpus: a part
+        of them would give another key.
         """
         inputs = self.inputs_of(recipe)
 
@@ -246,6 +248,10 @@ class Store:
             keys = wanted_keys(recipe, self.manifest(), live_keys, (), self.reviews.read())
             return keys.join(subjects(recipe, manifest), on="utterance_id", how="semi", maintain_order="left")
         about_speakers = [name for name, view in inputs.items() if self.recipe(view).entity == "speaker"]
+        if reads_other_turns(recipe):
+            whole = self.manifest(manifest["corpus"].unique().sort().to_list())
+            keys = wanted_keys(recipe, whole, live_keys, about_speakers)
+            return manifest.select("utterance_id").join(keys, on="utterance_id", maintain_order="left")
         return wanted_keys(recipe, manifest, live_keys, about_speakers)
 
     def inputs_of(self, recipe: Recipe) -> dict[str, str]:

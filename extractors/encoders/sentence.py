@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,13 +82,20 @@ class SentenceEncoder:
         device: ``cpu``, ``cuda``, ``cuda:1``.
         max_length: tokens that are read of a text, special ones included; 0 is the model's own limit.
         compute_dtype: number type of the forward pass.
+        truncation_side: which end of a text that is too long is cut; None is the model's own.
 
     Attributes:
         model: the SentenceTransformer; a trainer may set it to training mode.
     """
 
     def __init__(
-        self, folder: Path, device: str, *, max_length: int = 0, compute_dtype: str = "float32"
+        self,
+        folder: Path,
+        device: str,
+        *,
+        max_length: int = 0,
+        compute_dtype: str = "float32",
+        truncation_side: Literal["left", "right"] | None = None,
     ) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
         import torch  # these three cost seconds to import
@@ -107,6 +114,8 @@ class SentenceEncoder:
             self.model.max_seq_length = min(max_length, own) if own else max_length
         self._device = torch.device(device)
         tokenizer = self.model.tokenizer
+        if truncation_side:
+            tokenizer.truncation_side = truncation_side
         # An unknown word is a token like any other, although tokenizers count its id among the special ones.
         special = sorted(set(tokenizer.all_special_ids) - {tokenizer.unk_token_id})
         self._special = torch.tensor(special, device=self._device)

@@ -16,6 +16,7 @@ from extractors.loading import extra_of, load
 from extractors.protocol import Item
 from extractors.runner import Runner, attempt
 from extractors.text.sentence import Sentence, SentenceSettings
+from extractors.text_extractor import own_words
 from feature_repo.errors import BadInputError
 from feature_repo.outcome import Fault, Features, Outcome
 from feature_repo.recipe import Recipe
@@ -53,7 +54,7 @@ class AlignmentDerivation:
     ) -> None:
         self._transcript = transcript
         # One vector a text is all that is compared.
-        self._encoder = Sentence(replace(settings or SentenceSettings(), tokens=False))
+        self._encoder = Sentence(replace(own_words(settings or SentenceSettings()), tokens=False))
         self._device, self._on_load = device, on_load
         self._loaded = False
 

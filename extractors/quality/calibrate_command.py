@@ -105,8 +105,14 @@ def _calibrate_text(store: Store, transcript: str, text: str, write: bool, devic
     from extractors.loading import load
     from extractors.quality.genuine_pairs import spelling_pairs, text_pairs
     from extractors.recorded import recorded
+    from feature_repo.context import TextReading
     from feature_repo.quality_config import space_name
 
+    if not TextReading.of(store.recipe(text)).plain:
+        raise BadInputError(
+            f"{text} reads more than an utterance's own words, which a transcript can't be compared with; allowed: a "
+            "view without context and prefix (`affectstore use VIEW`)"
+        )
     encoder = recorded(store, text)
     load(encoder, device)
     name = space_name(store, text)

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from extractors.protocol import Extractor, Item, Needs, Outputs
+from extractors.protocol import Item, Outputs
 from extractors.registry import register
 from extractors.settings import Settings
+from extractors.text_extractor import TextExtractor, TextSettings
 from feature_repo.errors import BadInputError
 from feature_repo.outcome import Features
 from feature_repo.recipe import Recipe, identity_settings
@@ -17,12 +18,11 @@ CODE_VERSION = 1
 
 
 @dataclass(frozen=True)
-class HashingSettings(Settings):
+class HashingSettings(TextSettings):
     """Settings of the hashed bag of words.
 
     Attributes:
         width: numbers per utterance; 768 in papers/003 section 2.2.
-        batch_size: as for every extractor.
     """
 
     width: int = 768
@@ -34,12 +34,11 @@ class HashingSettings(Settings):
 
 
 @register
-class Hashing(Extractor):
+class Hashing(TextExtractor):
     """scikit-learn's HashingVectorizer: words of two letters or more, signed hashes, L2 norm."""
 
     name: ClassVar[str] = "hashing"
     modality: ClassVar[str] = "text"
-    needs: ClassVar[Needs] = "text"
     Settings: ClassVar[type[Settings]] = HashingSettings
     uses_device: ClassVar[bool] = False
     summary: ClassVar[str] = "hashed bag of words, no weights, any language"
@@ -58,10 +57,6 @@ class Hashing(Extractor):
                 "text", self.name, CODE_VERSION, "text", "pooled", self.settings.width, settings=settings
             )
         }
-
-    def cost(self, item: Item) -> float:
-        """Characters."""
-        return len(item.text)
 
     def load(self, device: str) -> None:
         """Nothing to load; scikit-learn is imported here."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from extractors.encoders.sentence import SentenceEncoder, sentence_widths
-from extractors.protocol import Extractor, Item, Needs, Outputs
+from extractors.protocol import Item, Outputs
 from extractors.registry import register
 from extractors.settings import ModelSettings, Settings, runtime
+from extractors.text_extractor import TextExtractor, TextSettings
 from extractors.weights import locate, weights_digest
 from feature_repo.errors import BadInputError
 from feature_repo.outcome import Features
@@ -17,7 +18,7 @@ CODE_VERSION = 1
 
 
 @dataclass(frozen=True)
-class SentenceSettings(ModelSettings):
+class SentenceSettings(TextSettings, ModelSettings):
     """Settings of sentence embeddings.
 
     Attributes:
@@ -42,12 +43,11 @@ class SentenceSettings(ModelSettings):
 
 
 @register
-class Sentence(Extractor):
+class Sentence(TextExtractor):
     """A sentence-transformers model; a text without a word is a legitimate nothing."""
 
     name: ClassVar[str] = "sentence"
     modality: ClassVar[str] = "text"
-    needs: ClassVar[Needs] = "text"
     Settings: ClassVar[type[Settings]] = SentenceSettings
     batch_tolerance: ClassVar[float] = 2e-3  # float16 tokens round at 5e-4 of their magnitude, twice
     summary: ClassVar[str] = "sentence-transformers model, pooled and per token"
@@ -82,10 +82,6 @@ class Sentence(Extractor):
                 self._recipes["text_steps"] = Recipe.from_identity(steps)
         return self._recipes
 
-    def cost(self, item: Item) -> float:
-        """Characters, which tokens grow with."""
-        return len(item.text)
-
     def load(self, device: str) -> None:
         """Load the model onto the device."""
         settings = self.settings
@@ -94,6 +90,8 @@ class Sentence(Extractor):
             device,
             max_length=settings.max_length,
             compute_dtype=settings.compute_dtype,
+            # Of what was said before the oldest is cut, never what is said now.
+            truncation_side="left" if settings.context else None,
         )
         if settings.tokens and self._encoder.prompt:
             raise BadInputError(

@@ -1,0 +1,64 @@
+"""What extractors of text share: what they read of a dialogue, and the settings that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from extractors.protocol import Extractor, Item, Needs
+from extractors.settings import Settings
+from feature_repo.context import SEPARATOR, TextReading
+from feature_repo.errors import BadInputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+S = TypeVar("S", bound="TextSettings")
+
+
+@dataclass(frozen=True)
+class TextSettings(Settings):
+    """Settings of an extractor of text.
+
+    Attributes:
+        context: turns before the utterance that are read with it, at most; 7 and 9 in papers/003 section 2.3.
+        prefix: whether each turn begins with ``speaker=<id>`` (papers/003 section 2.3).
+        separator: stands between two turns.
+    """
+
+    context: int = 0
+    prefix: bool = False
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.context < 0:
+            raise BadInputError(f"context={self.context}: must be at least 0")
+        if self.separator != SEPARATOR and not self.context:
+            raise BadInputError(f"separator={self.separator!r}: there is nothing to separate with context=0")
+
+    @property
+    def reading(self) -> TextReading:
+        """What is read of a dialogue."""
+        return TextReading(self.context, self.prefix, self.separator)
+
+
+def own_words(settings: S) -> S:
+    """The settings with which a text is read by itself, whoever says it: as it is compared with another text."""
+    plain = TextSettings()
+    return replace(settings, context=plain.context, prefix=plain.prefix, separator=plain.separator)
+
+
+class TextExtractor(Extractor):
+    """An extractor of text; an item's text is what is read for it, the turns before included."""
+
+    needs: ClassVar[Needs] = "text"
+    settings: TextSettings
+
+    def cost(self, item: Item) -> float:
+        """Characters, which tokens grow with."""
+        return len(item.text)
+
+    def texts(self, manifest: pl.DataFrame) -> pl.Series:
+        """What is read for each row of whole dialogues."""
+        return self.settings.reading.texts(manifest)
