@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 _MUST_NOT_MEET = {"train": ("validation", "test"), "validation": ("test",)}
 
 
-def upstream_runs(store: Store, views: Sequence[str]) -> list[Run]:
+def upstream_runs(store: Store, views: Sequence[str], weights: Iterable[str] = ()) -> list[Run]:
     """The runs that any of these views was learned in, directly or through the views that it reads.
 
     A view knows its run by its recipe, or by the digest of the weights that a run ended with.
+
+    Args:
+        store: the store.
+        views: names of views.
+        weights: digests of further weights that a model begins with, such as those of its encoders.
 
     Raises:
         BadInputError: a run's folder is gone or its training ids are not those that the recipe names, so that nobody
@@ -53,6 +58,9 @@ def upstream_runs(store: Store, views: Sequence[str]) -> list[Run]:
 
     for view in views:
         follow(store.recipe(view))
+    for digest in weights:
+        for key in runs_of_weights(store.files, digest):
+            found.setdefault(key, f"an encoder of weights {digest[:12]}")
     return runs_above(store, found)
 
 
