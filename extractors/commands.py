@@ -50,6 +50,14 @@ def extract(
             help="A setting, [cyan]key=value[/cyan]; with a profile [cyan]extractor.key=value[/cyan].",
         ),
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="Let this profile of the store mean the new views, not the one of the set's name.",
+            show_default="the set's; default for one extractor",
+        ),
+    ] = None,
     corpus: CorpusOption = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only tell what would be computed, and its cost.")
@@ -71,7 +79,8 @@ def extract(
     """Compute the embeddings that the store lacks. Interrupt it at will: what is finished stays, a rerun goes on.
 
     Examples: [cyan]affectstore extract --profile wheels[/cyan],
-    [cyan]affectstore extract -e sentence -s model=/models/mpnet -c meld --plan[/cyan]
+    [cyan]affectstore extract -e sentence -s model=/models/mpnet -c meld --plan[/cyan],
+    [cyan]affectstore extract -e hashing -s context=7 -s prefix=yes --as context-7[/cyan]
     """
     from extractors.shard import Shard
     from feature_repo.store import open_store
@@ -86,7 +95,7 @@ def extract(
     if plan:
         _tell_plan(store, chosen, corpus, ids, retry_faults, device)
         return
-    name = profile or "default"
+    name = into or profile or "default"
     meant = store.catalog.slots(name) if name in store.catalog.profiles() else {}
     report = _run(store, chosen, name, corpus, ids, retry_faults, device)
     slots = {recipe.view: recipe.slot for each in chosen for recipe in each.recipes().values()}

@@ -106,6 +106,14 @@ def test_one_extractor_goes_to_the_default_profile(app, store):
     assert store.catalog.profiles() == ["default"]
 
 
+def test_the_views_may_go_to_a_profile_of_another_name(app, store):
+    answer = CliRunner().invoke(app, ["extract", "-e", "hashing", "-s", "width=8", "--as", "small"])
+    assert answer.exit_code == 0, answer.output
+    (view,) = [recipe.view for recipe in create("hashing", {"width": "8"}).recipes().values()]
+    assert store.catalog.slots("small") == {"text": view}
+    assert "default" not in store.catalog.profiles()
+
+
 def test_under_silence_the_unusable_are_marked(app, store):
     output = run(app, "extract", "-p", "classic", "-s", "mfcc.unusable=silence")
     assert "2 failed with media: MissingMedia" in output
