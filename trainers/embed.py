@@ -12,7 +12,7 @@ from feature_repo.errors import BadInputError
 from feature_repo.fill import FillReport, fill
 from feature_repo.outcome import Fault, Features, Outcome
 from feature_repo.recipe import Recipe
-from trainers.models import model_reads
+from trainers.models import check_reads_vectors, model_reads
 from trainers.runs.run import Run
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def adapter_recipe(store: Store, run: Run, over: str | None = None) -> Recipe:
 
     Raises:
         UnknownNameError: an input view is no longer in the store.
-        BadInputError: a conversation's run, whose layer depends on the utterances around; or ``over`` with a run that
-            is no adapter of one view, or a view that is no sequence of vectors as wide.
+        BadInputError: a conversation's run, whose layer depends on the utterances around; an end-to-end run; or
+            ``over`` with a run that is no adapter of one view, or a view that is no sequence of vectors as wide.
     """
     record = run.record
+    check_reads_vectors(run)
     if model_reads(record["trainer"]) == "dialogues":
         raise BadInputError(
             f"run {run.key} is a {record['trainer']} model: what it makes of an utterance depends on the others of its"

@@ -13,7 +13,7 @@ from feature_repo.conversations import Dialogues
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.scratch import copy_live_rows, scratch_store
 from feature_repo.selection import Selection
-from trainers.models import model_reads
+from trainers.models import check_reads_vectors, model_reads
 from trainers.prediction.chain import Chain, chain_of, embed_learned
 from trainers.prediction.prediction import predict_together
 
@@ -79,6 +79,7 @@ def views_of_slots(runs: Sequence[Run], without: Sequence[str] = ()) -> dict[str
         BadInputError: runs of other views, none would be left, or an adapter would lack one.
     """
     run, *others = runs
+    check_reads_vectors(run)
     views: dict[str, str] = dict(run.record["views"])
     for other in others:
         if other.record["views"] != views:

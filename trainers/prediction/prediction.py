@@ -11,7 +11,7 @@ import polars as pl
 
 from feature_repo.conversations import Dialogues
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.models import model_reads
+from trainers.models import check_reads_vectors, model_reads
 
 if TYPE_CHECKING:
     from feature_repo.training_set import TrainingSet
@@ -90,6 +90,7 @@ def predict_together(runs: Sequence[Run], data: TrainingSet | Dialogues, device:
 
 def _check(run: Run, rows: TrainingSet, slots: list[str], dialogues: bool) -> None:
     record = run.record
+    check_reads_vectors(run)
     for slot, fingerprint in rows.fingerprints.items():
         if slot not in slots:
             raise UnknownNameError(f"slot of run {run.key}", slot, slots)

@@ -24,7 +24,7 @@ from trainers.fusion.conversation import DialogueBatch
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.fusion.modality_dropout import drop_modalities
 from trainers.metrics import score
-from trainers.models import model_reads, run_slots, trained_model
+from trainers.models import check_reads_vectors, model_reads, run_slots, trained_model
 from trainers.runs.run import Run
 from trainers.training_loop import forward, seeded
 
@@ -122,6 +122,7 @@ def run_data(store: Store, run: Run) -> TrainingSet | Dialogues:
         UnknownNameError: a view that the store no longer has.
     """
     record = run.record
+    check_reads_vectors(run)
     where = Selection(corpora=tuple(record["corpora"]))
     if model_reads(record["trainer"]) == "dialogues":
         return store.pull(
