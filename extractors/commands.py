@@ -96,6 +96,7 @@ def extract(
         _tell_plan(store, chosen, corpus, ids, retry_faults, device)
         return
     name = into or profile or "default"
+    store.catalog.set(name, {})  # a name that no profile can have is told before anything is computed
     meant = store.catalog.slots(name) if name in store.catalog.profiles() else {}
     report = _run(store, chosen, name, corpus, ids, retry_faults, device)
     slots = {recipe.view: recipe.slot for each in chosen for recipe in each.recipes().values()}

@@ -112,6 +112,9 @@ def test_the_views_may_go_to_a_profile_of_another_name(app, store):
     (view,) = [recipe.view for recipe in create("hashing", {"width": "8"}).recipes().values()]
     assert store.catalog.slots("small") == {"text": view}
     assert "default" not in store.catalog.profiles()
+    with pytest.raises(BadInputError, match="profile name 'a/b'"):
+        CliRunner().invoke(app, ["extract", "-e", "hashing", "--as", "a/b"], catch_exceptions=False)
+    assert store.views() == [view]
 
 
 def test_under_silence_the_unusable_are_marked(app, store):
