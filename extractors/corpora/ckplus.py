@@ -9,9 +9,10 @@ from typing import Literal
 
 import polars as pl
 
+from extractors.corpora.corpus_files import files_below
 from extractors.corpora.reader import no_files, option
 from extractors.corpora.registry import register_reader
-from extractors.corpora.stills import Still, image_files, still_rows
+from extractors.corpora.stills import Still, still_rows
 from feature_repo.errors import BadInputError
 from feature_repo.label_rules import RULES
 
@@ -98,7 +99,7 @@ def _published(folder: Path, labels: Path, options: CkPlusOptions) -> Iterator[S
 
 def _neighbours(place: Path, apex: re.Match[str], label: str, options: CkPlusOptions) -> Iterator[Still]:
     """The frames beside the apex that the options ask for; frame numbers may have gaps."""
-    found = {path.stem: path for path in image_files(place, ".png")}
+    found = {path.stem: path for path in files_below(place, ".png")}
     stems = [stem for stem in sorted(found) if _FRAME.fullmatch(stem) and stem <= apex[0]]
     needed = (_LAST if options.frames == "last3" else 1) + (options.first == "neutral")
     if len(stems) < needed:
@@ -124,7 +125,7 @@ def _repacked(folder: Path, options: CkPlusOptions) -> Iterator[Still]:
     sequences: dict[str, dict[str, re.Match[str]]] = defaultdict(dict)
     files: dict[str, Path] = {}
     for label in REPACKED:
-        for path in image_files(folder / label, ".png"):
+        for path in files_below(folder / label, ".png"):
             match = _FRAME.fullmatch(path.stem)
             if match is None:
                 raise BadInputError(f"{path}: expected a name such as S010_004_00000017.png")

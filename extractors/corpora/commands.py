@@ -1,4 +1,4 @@
-"""The commands that bring utterances in: ``ingest``, ``corpora``, ``speakers``, and ``demo``, which shows all."""
+"""The commands that bring utterances in: ``ingest``, ``corpora``, ``speakers``, ``stand-in``, and ``demo``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 def add_commands(app: typer.Typer) -> None:
-    """Add ``ingest``, ``corpora``, ``speakers`` and ``demo`` to the command line."""
+    """Add ``ingest``, ``corpora``, ``speakers``, ``stand-in`` and ``demo`` to the command line."""
     from extractors.corpora.speakers_command import speakers
+    from extractors.corpora.stand_ins.command import stand_in
 
-    for command in (ingest, corpora, speakers, demo):
+    for command in (ingest, corpora, speakers, stand_in, demo):
         app.command()(command)
 
 
@@ -62,6 +63,7 @@ def ingest(
     Your own: [cyan]affectstore ingest table calls.csv --name calls --map utterance_id=id --map text=words[/cyan]
     """
     from extractors.corpora.registry import reader
+    from extractors.corpora.stand_ins.stand_in import name_in_store
     from feature_repo.store import open_store
 
     found = reader(corpus)
@@ -75,6 +77,8 @@ def ingest(
         given["map"] = _pairs("--map", columns)
     if labels:
         given["label"] = _pairs("--label", labels, last=True)
+    if not found.renamed:
+        name = name_in_store(found.name, folder, name)
     store = open_store(root)
     rows = found.read(folder, name=name, **given)
     with _hashing(rows) as on_file:

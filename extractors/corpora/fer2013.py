@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from extractors.corpora.corpus_files import files_below
 from extractors.corpora.delimited import require_columns
 from extractors.corpora.reader import no_files, option
 from extractors.corpora.registry import register_reader
-from extractors.corpora.stills import Still, image_files, still_rows
+from extractors.corpora.stills import Still, still_rows
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.label_rules import RULES
 
@@ -74,7 +75,7 @@ def _from_folders(folder: Path, options: Fer2013Options) -> Iterator[Still]:
                 raise UnknownNameError(
                     f"label folder of {folder / split}", place.name, RULES["fer2013"].labels
                 )
-            for path in image_files(place, ".jpg", ".jpeg", ".png"):
+            for path in files_below(place, ".jpg", ".jpeg", ".png"):
                 first = seen.setdefault(path.stem, path)
                 if first != path:
                     raise BadInputError(f"{first} and {path}: two pictures of one name")

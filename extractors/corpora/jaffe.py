@@ -6,8 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from extractors.corpora.corpus_files import files_below, one_copy_each
 from extractors.corpora.registry import register_reader
-from extractors.corpora.stills import Still, image_files, still_rows
+from extractors.corpora.stills import Still, still_rows
 from feature_repo.errors import BadInputError
 from feature_repo.label_rules import RULES
 
@@ -32,17 +33,16 @@ def read_jaffe(folder: Path, corpus: str, options: JaffeOptions) -> pl.DataFrame
     Raises:
         BadInputError: a picture whose name is not in JAFFE's code, or two different pictures of one name.
     """
-    found: dict[str, Path] = {}
+    pictures = one_copy_each(files_below(folder, ".tiff", ".tif"), _name)
     stills = []
-    paths = image_files(folder, ".tiff", ".tif")
-    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
-        match = _NAME.fullmatch(path.stem)
-        if match is None:
-            raise BadInputError(f"{path}: not a JAFFE name; expected codes such as KA.AN1.39")
-        first = found.setdefault(path.stem, path)
-        if first == path:
-            label = RULES["jaffe"].codes[match[2].lower()]
-            stills.append(Still(path.stem, path, label, subject=match[1]))
-        elif first.read_bytes() != path.read_bytes():
-            raise BadInputError(f"{first} and {path} are different pictures of one name")
+    for name, path in pictures.items():
+        subject, expression = name.split(".")[:2]
+        label = RULES["jaffe"].codes[expression[:2].lower()]
+        stills.append(Still(name, path, label, subject=subject))
     return still_rows(corpus, "jaffe", stills)
+
+
+def _name(path: Path) -> str:
+    if not _NAME.fullmatch(path.stem):
+        raise BadInputError(f"{path}: not a JAFFE name; expected codes such as KA.AN1.39")
+    return path.stem

@@ -7,6 +7,7 @@ from typing import Literal
 
 import polars as pl
 
+from extractors.corpora.corpus_files import files_below, one_copy_each
 from extractors.corpora.reader import option
 from extractors.corpora.registry import register_reader
 from feature_repo.errors import BadInputError
@@ -53,9 +54,9 @@ def read_ravdess(folder: Path, corpus: str, options: RavdessOptions) -> pl.DataF
         BadInputError: a clip whose name is not in RAVDESS's code, two different clips of one name, or none of the
             chosen modality.
     """
-    clips = _clips(folder)
+    clips = one_copy_each(files_below(folder, *_SUFFIXES), _name)
     wanted = MODALITIES[options.modality]
-    codes = {stem: stem.split("-") for stem in sorted(clips)}
+    codes = {stem: stem.split("-") for stem in clips}
     kept = {
         stem: code
         for stem, code in codes.items()
@@ -87,16 +88,9 @@ def read_ravdess(folder: Path, corpus: str, options: RavdessOptions) -> pl.DataF
     )
 
 
-def _clips(folder: Path) -> dict[str, Path]:
-    """Clips by the code in their name; the shallowest of equal copies (Kaggle's archive holds the corpus twice)."""
-    found: dict[str, Path] = {}
-    paths = [path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and path.name[0] != "."]
-    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
-        if not _NAME.fullmatch(path.stem):
-            raise BadInputError(
-                f"{path}: not a RAVDESS name; expected seven codes such as 03-01-06-01-02-01-12 within their ranges"
-            )
-        first = found.setdefault(path.stem, path)
-        if first.stat().st_size != path.stat().st_size:
-            raise BadInputError(f"{first} and {path} are different clips of one name")
-    return found
+def _name(path: Path) -> str:
+    if not _NAME.fullmatch(path.stem):
+        raise BadInputError(
+            f"{path}: not a RAVDESS name; expected seven codes such as 03-01-06-01-02-01-12 within their ranges"
+        )
+    return path.stem

@@ -63,17 +63,3 @@ def still_rows(
         },
         schema_overrides=dict.fromkeys(("dialogue_id", "speaker_id", "speaker_raw", "label_note"), pl.String),
     )
-
-
-def image_files(folder: Path, *suffixes: str) -> list[Path]:
-    """A folder's images at any depth, sorted; what macOS leaves behind (``._name``, ``__MACOSX``) is none.
-
-    Args:
-        folder: where to look.
-        suffixes: in lower case, such as ``.png``.
-    """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.name[0] != "." and "__MACOSX" not in path.parts
-    )

@@ -45,6 +45,32 @@ def decode_lenient(path: Path) -> str:
         return "".join(_CHARACTERS[byte] for byte in data)
 
 
+def decode_legacy(path: Path, legacy: str) -> tuple[str, str]:
+    """The file's text and the encoding that fits: UTF-16 by its mark or its zero bytes, UTF-8, else the legacy one.
+
+    Args:
+        path: the file.
+        legacy: what such files were written in before UTF-8, such as ``gb18030`` (which reads GBK and GB2312 too).
+
+    Raises:
+        BadInputError: none fits.
+    """
+    data = path.read_bytes()
+    guesses = ["utf-8-sig" if data.startswith(b"\xef\xbb\xbf") else "utf-8", legacy]
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        guesses = ["utf-16"]
+    elif (
+        b"\0" in data[:200]
+    ):  # no table holds a zero character: half of each ASCII character is missing its mark
+        guesses = ["utf-16-le" if data[1:2] == b"\0" else "utf-16-be"]
+    for encoding in guesses:
+        if encoding == "cp1252":
+            return "".join(_CHARACTERS[byte] for byte in data), encoding
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode(encoding), encoding.removesuffix("-sig")
+    raise BadInputError(f"{path}: neither {' nor '.join(guesses)}; save it as UTF-8")
+
+
 def repair_mojibake(text: str) -> str:
     """The text as it was meant, where UTF-8 was read as Latin-1 or Windows-1252; any other text unchanged.
 

@@ -57,5 +57,5 @@ def test_copies_are_one_picture_and_another_picture_is_refused(tmp_path: Path) -
     tree(tmp_path, "KA.AN1.39.tiff", "again/KA.AN1.39.tiff")
     assert reader("jaffe").read(tmp_path)["media_uri"].to_list() == [str(tmp_path / "KA.AN1.39.tiff")]
     (tmp_path / "again/KA.AN1.39.tiff").write_bytes(b"FACE")
-    with pytest.raises(BadInputError, match="different pictures of one name"):
+    with pytest.raises(BadInputError, match="different files of one name"):
         reader("jaffe").read(tmp_path)

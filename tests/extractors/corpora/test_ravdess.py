@@ -66,7 +66,7 @@ def test_a_second_copy_is_the_same_clip_and_another_clip_is_refused(tmp_path: Pa
     folder = tree(tmp_path, name, f"audio_speech_actors_01-24/{name}", "Actor_03/._03-01-05-01-01-01-03.wav")
     assert reader("ravdess").read(folder)["media_uri"].to_list() == [str(folder / name)]
     (folder / "audio_speech_actors_01-24" / name).write_bytes(b"another clip")
-    with pytest.raises(BadInputError, match="different clips of one name"):
+    with pytest.raises(BadInputError, match="different files of one name"):
         reader("ravdess").read(folder)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from extractors.corpora.stills import Still, image_files, still_rows
+from extractors.corpora.stills import Still, still_rows
 from feature_repo.errors import UnknownNameError
 from feature_repo.manifest import conform
 
@@ -27,13 +27,3 @@ def test_a_picture_is_a_row_without_text_and_span() -> None:
 def test_a_label_that_the_corpus_does_not_have_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="'contempt'"):
         still_rows("mine", "jaffe", [Still("a", Path("a.png"), "contempt")])
-
-
-def test_images_are_found_at_any_depth_without_what_macos_leaves(tmp_path: Path) -> None:
-    for name in ("b.PNG", "deep/er/a.png", "._b.png", "__MACOSX/c.png", "deep/.DS_Store", "d.jpg"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    assert image_files(tmp_path, ".png") == [tmp_path / "b.PNG", tmp_path / "deep/er/a.png"]
-    assert len(image_files(tmp_path, ".png", ".jpg")) == 3
-    assert image_files(tmp_path / "absent", ".png") == []
