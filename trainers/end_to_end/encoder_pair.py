@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from extractors.encoders.hidden_states import pooled_width
 from extractors.encoders.model_folder import ModelFolder
 from extractors.encoders.roberta import RobertaConfig, RobertaEncoder
 from extractors.encoders.wavlm import WavLMConfig, WavLMEncoder
@@ -76,14 +77,13 @@ def find_encoders(config: EndToEndConfig) -> dict[str, FoundEncoder]:
     found = {}
     if config.text_model:
         folder = ModelFolder.find(config.text_model)
-        states = RobertaConfig.read(folder.path).width
-        width = states * (2 if config.text_pooling == "mean-std" else 1)
+        width = pooled_width(config.text_pooling, RobertaConfig.read(folder.path).width)
         found[TEXT] = FoundEncoder(TEXT, folder.path, folder.digest, width)
     if config.speech_model:
         folder = ModelFolder.find(config.speech_model)
         sizes = WavLMConfig.read(folder.path)
-        width = sizes.width * (2 if config.speech_pooling == "mean-std" else 1)
-        found[SPEECH] = FoundEncoder(SPEECH, folder.path, folder.digest, width, sizes.minimum_samples)
+        width = pooled_width(config.speech_pooling, sizes.width)
+        found[SPEECH] = FoundEncoder(SPEECH, folder.path, folder.digest, width, sizes.samples(1))
     return found
 
 

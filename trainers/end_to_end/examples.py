@@ -16,7 +16,6 @@ from trainers.examples import Examples
 
 Sound = npt.NDArray[np.float32]
 INT16_SCALE = 32767  # as the extractor `waveform` stores full scale
-_SILENT_PEAK = 3  # of 32,767: below -80 dBFS, where extractors of speech refuse a sound
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class RecordingBatch:
 
 class RecordingExamples(Examples):
     """An utterance each, as a :class:`RecordingBatch`.
-
-    A silent clip is as good as none, as it is for the extractors whose vectors stand in for the encoders in stage 1.
 
     Args:
         recordings: sounds and texts of a training set.
@@ -79,10 +76,8 @@ class RecordingExamples(Examples):
         return torch.from_numpy(rows)
 
     def sound(self, row: int) -> Sound | None:
-        """The sound of a row, float32 ``[samples]``; None where there is none or only silence."""
+        """The sound of a row, float32 ``[samples]``; None where there is none that can be read."""
         if not self._recordings.heard[row]:
             return None
         stored = self._recordings.sounds.row(row)[: self._recordings.lengths[row], 0]
-        if max(int(stored.max()), -int(stored.min())) <= _SILENT_PEAK:
-            return None
         return stored.astype(np.float32) / np.float32(INT16_SCALE)

@@ -53,11 +53,8 @@ class EndToEndModel(TokenTransformer):
             self.encoders = nn.ModuleDict({slot: encoder.model for slot, encoder in loaded.items()})
             each = {SPEECH: config.speech_lr, TEXT: config.text_lr}
             self.rates = {f"{_ENCODERS}.{slot}": each[slot] for slot in found}
-        for slot, encoder in loaded.items():
+        for encoder in loaded.values():
             encoder.model.requires_grad_(self.tuned)
-            if slot == SPEECH:
-                # It masks frames by NumPy's draws, which a resumed run would not repeat; papers/003 names no masking.
-                encoder.model.config.apply_spec_augment = False
 
     def begin_epoch(self, number: int) -> None:
         """Let the speech encoder's convolutions learn, or not yet, in the epoch of this number from 1."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from feature_repo.training_set import TrainingSet
     from trainers.end_to_end.config import EndToEndConfig
 
+_SILENT_PEAK = 3  # of 32,767: below -80 dBFS, where extractors of speech refuse a sound
 SAMPLE_RATE = 16_000  # of the view `waveform`
 
 
@@ -32,7 +33,8 @@ class Recordings:
         encoders: the encoders that read them, by slot.
         sounds: int16 ``[samples, 1]`` each, at 16 kHz.
         lengths: int64 ``[rows]``, samples that are read of each, from the start.
-        heard: bool ``[rows]``: whether there is a sound, long enough for the encoder.
+        heard: bool ``[rows]``: whether there is a sound, long enough for the encoder and not silent, as the extractors
+            ask for whose vectors stand in for the encoder in stage 1.
         texts: what is read, with its context; None where there is nothing, or nothing in a language to be read.
         like_lengths: whether batches are to be of sounds of like length.
     """
@@ -82,10 +84,21 @@ def read_recordings(
     if SPEECH in encoders:
         (present,) = rows.present.values()
         heard = present & (lengths >= max(encoders[SPEECH].minimum_samples, 1))
+        for row in np.flatnonzero(heard).tolist():
+            heard[row] = not _silent(sounds.row(row)[: lengths[row], 0])
     texts: list[str | None] = [None] * len(rows)
     if TEXT in encoders:
         texts = _texts(store, rows, config)
     return Recordings(encoders, sounds, lengths, heard, tuple(texts), config.like_lengths)
+
+
+def _silent(sound: npt.NDArray[np.int16]) -> bool:
+    middle = len(sound) // 2
+    # A page of the file is nearly always enough; the whole of a corpus is gigabytes.
+    return all(
+        max(int(part.max()), -int(part.min())) <= _SILENT_PEAK
+        for part in (sound[middle : middle + 2048], sound)
+    )
 
 
 def _sounds(store: Store, rows: TrainingSet) -> Steps:
