@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.plot_style import BLACK, BLUE, GREY, SERIES, new_figure, save, styled
+from trainers.metrics import Scores
 from trainers.runs.groups import RunGroup
 
 _SCORES = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "macro_f1": "macro F1", "uar": "UAR"}
@@ -52,11 +53,25 @@ def confusion_figure(group: RunGroup) -> Any:
     Counts are summed over folds and averaged over seeds; a row's shares add up to 100 %. Classes that the test rows do
     not have are left out as rows.
     """
-    seeds = list(group.by_seed.values())
+    means = ", ".join(
+        f"{_SCORES[name]} {100 * statistics.fmean(group.score(name)):.1f} %"
+        for name in ("accuracy", "weighted_f1", "uar")
+    )
+    return confusion_of(list(group.by_seed.values()), _title(group), f"test: {means}")
+
+
+def confusion_of(seeds: Sequence[Scores], title: str, told: str) -> Any:
+    """The figure of :func:`confusion_figure`, of any scores.
+
+    Args:
+        seeds: of the same rows, one per seed.
+        title: of the figure.
+        told: below it; how many seeds it is a mean of is added.
+    """
     counts = np.mean([scores.confusion for scores in seeds], axis=0)
     present = counts.sum(axis=1) > 0
     shares = counts[present] / counts[present].sum(axis=1, keepdims=True)
-    columns = group.classes
+    columns = seeds[0].classes
     rows = [name for name, there in zip(columns, present, strict=True) if there]
     figure = new_figure(0.78 * len(columns) + 2.6, 0.6 * len(rows) + 2.0)
     axes = figure.subplots()
@@ -77,8 +92,8 @@ def confusion_figure(group: RunGroup) -> Any:
     axes.tick_params(length=0)
     axes.set(xlabel="predicted; in each cell % of the true class, and utterances", ylabel="true (utterances)")
     over = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
-    figure.suptitle(_title(group), x=0.01, ha="left", fontsize=10, weight="bold")
-    axes.set_title(f"test: {_means(group)}{over}", fontsize=8.5, weight="normal")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
+    axes.set_title(f"{told}{over}", fontsize=8.5, weight="normal")
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("% of the true class")
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
@@ -198,11 +213,6 @@ def _title(group: RunGroup) -> str:
 
 def _label(group: RunGroup) -> str:
     return f"{_title(group)} ({group.name[:12]})"
-
-
-def _means(group: RunGroup) -> str:
-    told = ("accuracy", "weighted_f1", "uar")
-    return ", ".join(f"{_SCORES[name]} {100 * statistics.fmean(group.score(name)):.1f} %" for name in told)
 
 
 def _count(count: float) -> str:

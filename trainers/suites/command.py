@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from feature_repo.console import (
     Table,
     VerdictOption,
     console,
+    err,
 )
 from trainers.experiments.options import (
     FoldsOption,
@@ -31,7 +33,9 @@ from trainers.experiments.options import (
 )
 
 if TYPE_CHECKING:
+    from feature_repo.store import Store
     from trainers.config import TrainingConfig
+    from trainers.suites.suite_results import SuiteResult
     from trainers.train import Progress
 
 
@@ -67,8 +71,29 @@ def suite(
         str | None,
         typer.Option("--as", help="Name of the results' file below suites/.", show_default="the suite's"),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", help="Only this variant, and what it begins from; may be given several times."
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that train at once, a seed of a variant each.")
+    ] = 1,
+    tables: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--table",
+            help="Write the tables into this file, .md, .tex or .csv; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Draw the scores, and curves where there are, into this folder.")
+        Path | None,
+        typer.Option(
+            help="Draw scores, bars with intervals, confusions, and curves where there are, into this folder.",
+            show_default=False,
+        ),
     ] = None,
     device: DeviceOption = "auto",
     root: RootOption = None,
@@ -80,6 +105,8 @@ def suite(
     lr=1e-3[/cyan]
 
     On the paper's data: [cyan]affectstore suite mamba-or-transformer --experiment meld-t-v-a[/cyan]
+
+    Two at once, the tables for a paper: [cyan]affectstore suite family-a --workers 2 --table a.tex --table a.csv[/cyan]
     """
     from trainers.suites.suite import load_suite, suite_names
 
@@ -88,17 +115,21 @@ def suite(
         return
     from feature_repo.store import open_store
     from trainers.experiments.experiment import load_experiment
+    from trainers.suites.table_files import check_table_paths
 
     # Checked before torch is imported, so that a slip is answered at once.
+    check_table_paths(tables or [])
     asked = load_suite(name)
     if experiment is not None:
-        asked = asked.changed(load_experiment(experiment).values())
+        asked = asked.of_experiment(load_experiment(experiment))
+    if only:
+        asked = asked.only(only)
     asked = asked.changed(given_values(context), settings or [])
     asked.experiments()
     store = open_store(root)
     from trainers.device import chosen_device
-    from trainers.suites.suite_run import results_frame, run_suite
-    from trainers.suites.tables import suite_tables
+    from trainers.suites.suite_results import results_frame
+    from trainers.suites.suite_run import run_suite
     from trainers.training_bar import shown, training_bar
 
     with training_bar() as bar:
@@ -106,18 +137,47 @@ def suite(
         def on_training(what: str, config: TrainingConfig) -> Progress:
             return shown(bar, config.max_epochs, config.selection, what)
 
-        done = run_suite(store, asked, name=results, device=chosen_device(device), on_training=on_training)
-    written = []
+        done = run_suite(
+            store,
+            asked,
+            name=results,
+            device=chosen_device(device),
+            workers=workers,
+            on_training=on_training,
+        )
+    if as_json:
+        typer.echo(json.dumps(results_frame(done.variants, done.selections).to_dicts()))
+    if not as_json or tables or figures is not None:
+        _tell(store, done, tables or [], figures, printed=not as_json)
+    for failed in done.failed:
+        err.print(f"{failed} failed: {done.untold[failed]}", style="red", markup=False, highlight=False)
+    if done.failed:
+        raise typer.Exit(1)
+
+
+def _tell(
+    store: Store, done: SuiteResult, tables: Sequence[Path], figures: Path | None, *, printed: bool
+) -> None:
+    """Print the tables, write them, draw; all from the same numbers."""
+    from trainers.suites.suite_report import suite_report
+    from trainers.suites.table_files import write_tables
+    from trainers.suites.tables import print_tables, suite_grids, suite_notes
+    from trainers.training_bar import training_bar
+
+    with training_bar() as bar:
+        total = len(done.variants) * (1 + len(done.selections))
+        task = bar.add_task("comparing", total=total, told="")
+        report = suite_report(done, on_step=lambda: bar.advance(task))
+    if printed:
+        print_tables(report)
+    written = [write_tables(report, suite_grids(report), suite_notes(report), path) for path in tables]
     if figures is not None:
         from trainers.suites.figures import write_suite_figures
 
-        written = write_suite_figures(done, figures)
-    if as_json:
-        typer.echo(json.dumps(results_frame(done.variants).to_dicts()))
-        return
-    suite_tables(done)
+        written += write_suite_figures(report, figures)
+    shown_in = console if printed else err
     for path in (store.files.url(done.path), *written):
-        console.print(f"written: {path}", highlight=False, soft_wrap=True)
+        shown_in.print(f"written: {path}", highlight=False, soft_wrap=True)
 
 
 def suites_table(names: list[str], as_json: bool) -> None:
@@ -138,6 +198,7 @@ def suites_table(names: list[str], as_json: bool) -> None:
     for one in suites:
         more = [*(["parameters, FLOPs, latency"] if one.cost else [])]
         more += [f"slots missing at test, up to {one.drop[-1]:g}"] if one.drop else []
+        more += ["relative change"] if one.relative else []
         variants = ", ".join(each.name for each in one.variants)
         table.add_row(one.name, one.title, variants, ", ".join(more), one.paper)
     console.print(table)

@@ -1,4 +1,4 @@
-"""Figures of suites: scores of the variants seed by seed, and curves by the chance that a slot is missing at test."""
+"""Figures of suites: scores seed by seed, bars with intervals, confusions, and curves by missing slots."""
 
 from __future__ import annotations
 
@@ -7,35 +7,162 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from feature_repo.plot_style import BLACK, SERIES, new_figure, save, styled
+import numpy as np
+
+from feature_repo.errors import BadInputError
+from feature_repo.plot_style import BLACK, SERIES, VERMILION, new_figure, save, styled
+from trainers.runs.comparison import LEVEL
+from trainers.runs.figures import confusion_of
+from trainers.runs.predictions import predictions_of
 from trainers.runs.tables import HEADLINE
+from trainers.suites.suite_report import on_selection
 from trainers.suites.tables import curve
 
 if TYPE_CHECKING:
-    from trainers.suites.suite_run import SuiteResult
+    from trainers.suites.suite_report import ScoreTable, SuiteReport
+    from trainers.suites.suite_results import SuiteResult, VariantResult
 
 _MARKERS = "osD^vPX*"
 _TITLE_LETTERS = 72  # that fit the figures' width
 
 
-def write_suite_figures(result: SuiteResult, folder: Path, suffixes: Sequence[str] = ("png",)) -> list[Path]:
+def write_suite_figures(report: SuiteReport, folder: Path, suffixes: Sequence[str] = ("png",)) -> list[Path]:
     """Draw what the suite came to.
 
     Args:
-        result: of the suite.
+        report: its numbers.
         folder: made if absent.
         suffixes: ``png``, ``svg``, ``pdf``.
 
     Returns:
-        The files: ``<suite>_scores``, and ``<suite>_missing`` where slots are dropped at test.
+        The files: ``<suite>_scores``; ``<suite>_bars`` and ``<suite>_confusion_<variant>``, where selections are scored
+        by themselves one of each, its name behind; ``<suite>_held_out`` where corpora are left out; ``<suite>_missing``
+        where slots are dropped at test.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    result = report.result
     stem = Path(result.path).stem
+    tables = [table for table in report.tables if table.selection] or list(report.tables)
     with styled():
         written = save(scores_figure(result), folder / f"{stem}_scores", suffixes)
+        for table in tables:
+            behind = f"_{table.selection}" if table.selection else ""
+            written += save(bars_figure(report, table), folder / f"{stem}_bars{behind}", suffixes)
+            for variant in result.variants:
+                if figure := _confusion(report, variant, table):
+                    written += save(figure, folder / f"{stem}_confusion_{variant.name}{behind}", suffixes)
+        if report.held_out:
+            written += save(held_out_figure(report), folder / f"{stem}_held_out", suffixes)
         if result.suite.drop:
             written += save(missing_figure(result), folder / f"{stem}_missing", suffixes)
     return written
+
+
+def bars_figure(report: SuiteReport, table: ScoreTable) -> Any:
+    """Accuracy, weighted F1 and UAR of each variant: means over the seeds with their bootstrap intervals.
+
+    What a paper reports for a variant is a line across its bar.
+
+    Args:
+        report: the suite's numbers.
+        table: the rows that are shown.
+    """
+    rows = table.rows
+    names = [row.variant for row in rows]
+    figure = new_figure(max(6.4, 1.3 + 0.95 * len(rows)), 3.9)
+    axes = figure.subplots()
+    width = 0.8 / len(HEADLINE)
+    papers = False
+    for number, (score, words) in enumerate(HEADLINE.items()):
+        at = np.arange(len(rows)) + (number - (len(HEADLINE) - 1) / 2) * width
+        reached = [row.reached[score] for row in rows]
+        colour = SERIES[number % len(SERIES)]
+        axes.bar(at, [each.mean for each in reached], width * 0.92, color=colour, label=words)
+        for place, each, row in zip(at, reached, rows, strict=True):
+            top = each.mean
+            if each.low is not None and each.high is not None:
+                ends = [[max(0.0, each.mean - each.low)], [max(0.0, each.high - each.mean)]]
+                axes.errorbar(place, each.mean, ends, fmt="none", ecolor=BLACK, elinewidth=0.9, capsize=2)
+                top = max(top, each.high)
+            axes.annotate(
+                f"{100 * each.mean:.1f}",
+                (place, top),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
+            if score in row.paper:
+                papers = True
+                half = width * 0.46
+                axes.plot(
+                    [place - half, place + half], [row.paper[score]] * 2, color=VERMILION, linewidth=1.8
+                )
+    if papers:
+        axes.plot([], [], color=VERMILION, linewidth=1.8, label="the paper's")
+    axes.set_xticks(range(len(rows)), names)
+    axes.grid(axis="x", visible=False)
+    axes.set(ylim=(0, 1.08), yticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.set(ylabel=f"mean over seeds, {100 * LEVEL:.0f} % interval over rows")
+    axes.tick_params(axis="x", length=0)
+    figure.legend(loc="outside lower center", ncols=4)
+    where = f": {table.selection}" if table.selection else ""
+    figure.suptitle(_title(report.result, where), x=0.01, ha="left", fontsize=10, weight="bold")
+    return figure
+
+
+def held_out_figure(report: SuiteReport) -> Any:
+    """Each variant's score on each corpus that its training was without; a dotted line at their mean."""
+    result, held_out = report.result, report.held_out
+    score = result.selection
+    corpora = list(dict.fromkeys(name for each in held_out for name in each.corpora))
+    figure = new_figure(max(6.4, 1.3 + 1.1 * len(corpora)), 3.6)
+    axes = figure.subplots()
+    width = 0.8 / len(held_out)
+    for number, each in enumerate(held_out):
+        colour = SERIES[number % len(SERIES)]
+        at = np.arange(len(corpora)) + (number - (len(held_out) - 1) / 2) * width
+        there = [(place, each.corpora[name][score]) for place, name in zip(at, corpora, strict=True)]
+        means = [reached.mean for _, reached in there]
+        axes.bar([place for place, _ in there], means, width * 0.92, color=colour, label=each.variant)
+        for place, reached in there:
+            deviation = reached.deviation or 0.0
+            if deviation:
+                axes.errorbar(
+                    place, reached.mean, deviation, fmt="none", ecolor=BLACK, elinewidth=0.9, capsize=2
+                )
+            at_top = (place, reached.mean + deviation)
+            told = f"{100 * reached.mean:.1f}"
+            axes.annotate(told, at_top, (0, 2), textcoords="offset points", ha="center", fontsize=7)
+        axes.axhline(each.mean[score].mean, color=colour, linestyle=":", linewidth=1.2, zorder=0.9)
+    rows = held_out[0].rows
+    axes.set_xticks(range(len(corpora)), [f"{name}\n{rows.get(name, 0):,}" for name in corpora])
+    axes.grid(axis="x", visible=False)
+    axes.tick_params(axis="x", length=0)
+    axes.set(ylabel=f"{_told(score)}, ± deviation over seeds", xlabel="held out, and its rows; dotted: mean")
+    if len(held_out) > 1:
+        figure.legend(loc="outside lower center", ncols=4)
+    figure.suptitle(_title(result), x=0.01, ha="left", fontsize=10, weight="bold")
+    return figure
+
+
+def _confusion(report: SuiteReport, variant: VariantResult, table: ScoreTable) -> Any:
+    """A variant's confusion matrix on the table's rows; None where it has none."""
+    row = next((row for row in table.rows if row.variant == variant.name), None)
+    if row is None:
+        return None
+    ids = None if table.selection is None else report.result.selections[table.selection]
+    try:
+        every = predictions_of(variant.trained.runs, variant.name)
+    except BadInputError:
+        return None
+    some = on_selection(every, ids)
+    assert some is not None
+    seeds = some.scores()
+    means = ", ".join(f"{words} {100 * row.reached[score].mean:.1f} %" for score, words in HEADLINE.items())
+    where = table.selection or "test"
+    title = "\n".join(textwrap.wrap(variant.experiment.title, _TITLE_LETTERS))
+    return confusion_of(seeds, title, f"{where}: {means}")
 
 
 def scores_figure(result: SuiteResult) -> Any:
@@ -99,6 +226,6 @@ def _told(score: str) -> str:
     return HEADLINE.get(score, score.replace("_", " "))
 
 
-def _title(result: SuiteResult) -> str:
+def _title(result: SuiteResult, where: str = "") -> str:
     corpora = ", ".join(result.variants[0].trained.runs[0].record["corpora"])
-    return "\n".join(textwrap.wrap(f"{result.suite.title} ({corpora})", _TITLE_LETTERS))
+    return "\n".join(textwrap.wrap(f"{result.suite.title} ({corpora}){where}", _TITLE_LETTERS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,28 +10,14 @@ from typing import Any
 
 from feature_repo.errors import BadInputError, UnknownNameError
 from trainers.experiments.experiment import Experiment, experiment_of, merged, set_settings, with_base
-from trainers.experiments.settings_file import read_settings_file, unknown_key, unknown_value
+from trainers.experiments.settings_file import read_settings_file, unknown_key
+from trainers.suites.variant import Variant, in_order, variant_of
 
 SUITES = Path(__file__).parent
-KEYS = ("title", "paper", "experiment", "variants", "cost", "drop")
-_NEEDED = ("title", "experiment", "variants")
+KEYS = ("title", "paper", "experiment", "variants", "cost", "drop", "relative")
+_NEEDED = ("title", "variants")
 _SUFFIXES = (".yaml", ".yml")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One of the variants.
-
-    Attributes:
-        name: how tables call it.
-        changes: keys of an experiment that it changes.
-        adapt: adapter that is trained for every slot but text's, its layer standing for the slot; None for the slots
-            as they are.
-    """
-
-    name: str
-    changes: Mapping[str, Any]
-    adapt: str | None = None
+_FLAGS = ("cost", "relative")
 
 
 @dataclass(frozen=True)
@@ -45,6 +32,7 @@ class Suite:
         variants: the first is what the others are compared with.
         cost: whether parameters, operations and latency are measured.
         drop: shares of slots that are taken away at test, ascending; none if empty.
+        relative: whether the change against the first is told in percent too.
     """
 
     name: str
@@ -54,6 +42,7 @@ class Suite:
     variants: tuple[Variant, ...]
     cost: bool = False
     drop: tuple[float, ...] = ()
+    relative: bool = False
 
     def changed(self, given: Mapping[str, Any], settings: Sequence[str] = ()) -> Suite:
         """The suite on other data, or with other settings, below what its variants change.
@@ -68,21 +57,63 @@ class Suite:
         plain = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
         values = merged(self.values, plain, f"suite {self.name}")
         values["settings"] = set_settings(values["settings"], settings)
-        return Suite(self.name, self.title, self.paper, values, self.variants, self.cost, self.drop)
+        return dataclasses.replace(self, values=values)
+
+    def of_experiment(self, experiment: Experiment) -> Suite:
+        """The suite's variants of this experiment, in place of the suite's own data.
+
+        Raises:
+            BadInputError: variants that are experiments by themselves.
+        """
+        if own := [variant.name for variant in self.variants if variant.base]:
+            raise BadInputError(
+                f"suite {self.name}: its variants are experiments by themselves ({', '.join(own)}); allowed: options"
+                " such as --corpus and --set on top of them, no --experiment"
+            )
+        return self.changed(experiment.values())
+
+    def only(self, names: Sequence[str]) -> Suite:
+        """The suite with some of its variants, and those that they begin from.
+
+        Raises:
+            UnknownNameError: no variant has that name.
+        """
+        known = {variant.name: variant for variant in self.variants}
+        wanted: set[str] = set()
+
+        def want(name: str) -> None:
+            if name not in known:
+                raise UnknownNameError(f"variant of suite {self.name}", name, known)
+            wanted.add(name)
+            for start in known[name].start:
+                want(start)
+
+        for name in names:
+            want(name)
+        return dataclasses.replace(
+            self, variants=tuple(each for each in self.variants if each.name in wanted)
+        )
 
     def experiments(self) -> dict[str, Experiment]:
         """What each variant trains, in the order of the file.
 
+        A variant that begins from another has its seeds; where it may choose between several, those of the first until
+        the choice is made.
+
         Raises:
             BadInputError: a variant that is no experiment; the message names it and the key.
         """
-        made = {}
-        for variant in self.variants:
+        made: dict[str, Experiment] = {}
+        for variant in in_order(self.variants):
             where = f"suite {self.name}, variant {variant.name}"
-            values = merged(self.values, variant.changes, where)
+            values = merged(merged(variant.below, self.values, where), variant.changes, where)
             title = {"title": f"{self.title}: {variant.name}"}
-            made[variant.name] = experiment_of(f"{self.name}-{variant.name}", where, {**values, **title})
-        return made
+            one = experiment_of(f"{self.name}-{variant.name}", where, {**values, **title})
+            seeds = tuple(seed + variant.other_seeds for seed in one.seeds)
+            if variant.start:
+                seeds = made[variant.start[0]].seeds
+            made[variant.name] = dataclasses.replace(one, seeds=seeds)
+        return {variant.name: made[variant.name] for variant in self.variants}
 
 
 def suite_names() -> list[str]:
@@ -106,7 +137,13 @@ def load_suite(name: str) -> Suite:
         path = SUITES / f"{name}.yaml"
     else:
         raise UnknownNameError("suite (or .yaml file)", name, suite_names())
-    given, where = read_settings_file(path), path.name
+    return _checked(path, read_settings_file(path))
+
+
+def _checked(path: Path, given: Mapping[str, Any]) -> Suite:
+    from trainers.experiments.reference import check_comparable
+
+    where = path.name
     for key in given:
         if key not in KEYS:
             raise unknown_key(where, key, KEYS)
@@ -114,32 +151,28 @@ def load_suite(name: str) -> Suite:
         if not given.get(key):
             raise BadInputError(f"{where}: key {key!r} is missing; needed: {', '.join(_NEEDED)}")
     for key in ("experiment", "variants"):
-        if not isinstance(given[key], dict):
+        if not isinstance(given.get(key, {}), dict):
             raise BadInputError(f"{where}: key {key!r} is {given[key]!r}; allowed: a mapping")
-    if type(given.get("cost", False)) is not bool:
-        raise BadInputError(f"{where}: key 'cost' is {given['cost']!r}; allowed: true, false")
+    for key in _FLAGS:
+        if type(given.get(key, False)) is not bool:
+            raise BadInputError(f"{where}: key {key!r} is {given[key]!r}; allowed: true, false")
     suite = Suite(
         name=path.stem,
         title=str(given["title"]),
         paper=str(given.get("paper") or ""),
-        values=with_base(given["experiment"], f"{where}: experiment", path.parent),
-        variants=tuple(_variant(where, name, told) for name, told in given["variants"].items()),
+        values=with_base(given.get("experiment", {}), f"{where}: experiment", path.parent),
+        variants=tuple(
+            variant_of(where, str(name), told, given["variants"], path.parent)
+            for name, told in given["variants"].items()
+        ),
         cost=given.get("cost", False),
         drop=_rates(where, given.get("drop") or []),
+        relative=given.get("relative", False),
     )
-    suite.experiments()  # a slip is told before anything is trained
+    in_order(suite.variants, where)
+    made = suite.experiments()  # a slip is told before anything is trained
+    check_comparable([cell for one in made.values() for cell in one.reference], where)
     return suite
-
-
-def _variant(where: str, name: object, told: Any) -> Variant:
-    from trainers.adapters.registry import ADAPTERS
-
-    if not isinstance(told, dict):
-        raise BadInputError(f"{where}: variant {name!r} is {told!r}; allowed: a mapping, {{}} for no change")
-    adapt = told.get("adapt")
-    if adapt is not None and adapt not in ADAPTERS:
-        raise unknown_value(f"{where}: variant {name!r}", "adapt", str(adapt), ADAPTERS)
-    return Variant(str(name), {key: value for key, value in told.items() if key != "adapt"}, adapt)
 
 
 def _rates(where: str, given: Any) -> tuple[float, ...]:

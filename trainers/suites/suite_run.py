@@ -1,99 +1,46 @@
-"""Running a suite: variant after variant through ``train``, finished runs found again, results in one Parquet file."""
+"""Running a suite: variant after variant, or several at once, each found again where it was finished before."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import statistics
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 import torch
 
 from feature_repo.conversations import Dialogues
-from feature_repo.errors import BadInputError
+from feature_repo.errors import AffectStoreError, BadInputError
 from feature_repo.training_set import TrainingSet
-from trainers.complexity import BATCH_SIZES, Complexity, complexity
+from trainers.complexity import Complexity, complexity
 from trainers.config import TrainingConfig
 from trainers.experiments.experiment import Experiment
 from trainers.experiments.training import train_experiment
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.models import model_reads, run_slots, trained_model
+from trainers.named_ids import named_ids
 from trainers.prediction.robustness import run_data, scores_with_drop
-from trainers.runs.comparison import Comparison, compare
-from trainers.runs.predictions import predictions_of
 from trainers.runs.run import Run
 from trainers.suites.adapted_slots import with_adapted_slots
 from trainers.suites.suite import Suite
-from trainers.train import Progress, Trained
+from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult, is_stand_in, results_frame
+from trainers.suites.variant import Variant, in_order
+from trainers.suites.workers import OnTraining, Piece, Workers, pieces_of
+from trainers.train import Progress
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
 FOLDER = "suites"
-SCORES = ("accuracy", "weighted_f1", "macro_f1", "uar")
 # Draws of what is dropped, for each rate and run: their spread is small beside that of seeds.
 _DRAWS = (0, 1, 2)
 _ROWS_TIMED = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-# (what is trained, its settings) -> the training's callbacks
-OnTraining = Callable[[str, TrainingConfig], Progress | None]
-
-
-@dataclass(frozen=True)
-class VariantResult:
-    """What a variant came to.
-
-    Attributes:
-        name: the variant's.
-        experiment: what was trained, with adapted slots where the variant has them.
-        trained: its runs, one per seed and fold.
-        cost: of its model on 32 examples of the data; None where the suite measures none.
-        dropped: ``run, rate, draw`` and scores with slots taken away at test; None where the suite drops none.
-    """
-
-    name: str
-    experiment: Experiment
-    trained: Trained
-    cost: Complexity | None = None
-    dropped: pl.DataFrame | None = None
-
-
-@dataclass(frozen=True)
-class SuiteResult:
-    """What a suite came to.
-
-    Attributes:
-        suite: the suite.
-        variants: results in its order.
-        path: where in the store the results are.
-    """
-
-    suite: Suite
-    variants: tuple[VariantResult, ...]
-    path: str
-
-    @property
-    def selection(self) -> str:
-        """The score that the variants are compared by: what the first one's training selects by."""
-        return self.variants[0].experiment.config().selection
-
-    def against_first(self) -> dict[str, Comparison | str]:
-        """Every later variant compared with the first on the same test rows; why not, where that can't be done."""
-        first, *others = self.variants
-        told: dict[str, Comparison | str] = {}
-        for other in others:
-            try:
-                told[other.name] = compare(
-                    predictions_of(first.trained.runs, first.name),
-                    predictions_of(other.trained.runs, other.name),
-                )
-            except BadInputError as error:
-                told[other.name] = str(error)
-        return told
 
 
 def run_suite(
@@ -102,93 +49,247 @@ def run_suite(
     *,
     name: str | None = None,
     device: str = "cpu",
+    workers: int = 1,
     on_training: OnTraining | None = None,
 ) -> SuiteResult:
     """Train every variant for every seed, and write what there is below ``suites/`` after each variant.
 
-    An interrupted suite goes on where it was: a finished run is not run again, a killed one is resumed.
+    An interrupted suite goes on where it was: a finished run is not run again, a killed one is resumed. A variant that
+    fails is told in the result, with those that would begin from it, and the others go on. With several workers the
+    seeds of the variants are trained in processes of their own, each with its share of the cores; sums over other
+    numbers of threads differ in their last digits, so that what is compared bit by bit wants one number of threads
+    (``OMP_NUM_THREADS``).
 
     Args:
         store: the store.
         suite: the suite.
         name: of the results' file; the suite's if not given.
         device: where the models are.
+        workers: processes that train at once; 1 trains in this one.
         on_training: told ``(what, settings)`` before each training; may give its callbacks.
 
     Raises:
-        UnknownNameError: a slot, corpus, verdict or profile that does not exist.
-        BadInputError: data that a variant can't be trained on, or a name that no file can have.
+        UnknownNameError: a saved selection that does not exist; or, of no variant, a slot, corpus, verdict or profile.
+        BadInputError: a name that no file can have, no worker, or no variant with a result.
     """
     if not _NAME.fullmatch(name or suite.name):
         raise BadInputError(
             f"results' name {name or suite.name!r}: letters, digits, '_', '-' and '.', a letter or digit first"
         )
-    path = f"{FOLDER}/{name or suite.name}.parquet"
-    results: list[VariantResult] = []
-    experiments = suite.experiments()
-    for variant in suite.variants:
-        asked = experiments[variant.name]
-        told = partial(_told, on_training, variant.name)
-        if variant.adapt:
-            asked = with_adapted_slots(store, asked, variant.adapt, device=device, on_training=told)
-        results.append(_run_variant(store, suite, variant.name, asked, device, told("", asked.config())))
-        buffer = io.BytesIO()
-        results_frame(results).write_parquet(buffer)
-        store.files.write(path, buffer.getvalue())
-    return SuiteResult(suite, tuple(results), path)
+    if workers < 1:
+        raise BadInputError(f"{workers} workers; allowed: 1 or more")
+    running = _Running(store, suite, f"{FOLDER}/{name or suite.name}.parquet", device)
+    if workers == 1:
+        running.one_by_one(on_training)
+    else:
+        running.at_once(Workers(workers, store, device=device, on_training=on_training))
+    if not running.results:
+        raise running.first_error or BadInputError("; ".join(running.untold.values()))
+    if suite.cost:
+        # At the end, as others that train meanwhile would make a model slow.
+        for one, result in running.results.items():
+            cost = _cost(store, result.trained.runs[0], device)
+            running.results[one] = replace(result, cost=cost)
+        running.write()
+    return running.result()
 
 
-def results_frame(variants: Sequence[VariantResult]) -> pl.DataFrame:
-    """A row per variant, seed and fold, and one more per rate and draw where slots are dropped at test.
+@dataclass
+class _Running:
+    """A suite under way.
 
-    ``variant, seed, fold, rate, draw`` (null where nothing was dropped), the four scores on ``rows`` test rows, what
-    the model is and costs (``flops`` of a forward pass per example, ``latency_ms_<batch>``), and the ``run``.
+    Attributes:
+        store: the store.
+        suite: the suite.
+        path: where its results are written.
+        device: where the models are.
+        results: of the variants that are there.
+        untold: why others have none.
+        failed: those of them that went wrong.
+        first_error: what went wrong first, of a variant that was trained here.
     """
-    rows: list[dict[str, Any]] = []
-    for result in variants:
-        cost = result.cost
-        for run in result.trained.runs:
-            record = run.record
-            told = {
-                "variant": result.name,
-                "seed": record["seed"],
-                "fold": record["fold"],
-                "rate": None,
-                "draw": None,
-                **{score: record["scores"]["test"][score] for score in SCORES},
-                "rows": record["rows"]["test"],
-                "model": record["trainer"],
-                "slots": ", ".join(record["slots"]),
-                "corpora": ", ".join(record["corpora"]),
-                "parameters": record["parameters"],
-                "flops": cost.flops if cost else None,
-                **{f"latency_ms_{size}": cost.latency_ms[size] if cost else None for size in BATCH_SIZES},
-                "run": run.key,
-            }
-            rows.append(told)
-            if result.dropped is not None:
-                own = result.dropped.filter(pl.col("run") == run.key)
-                rows += [{**told, **drawn} for drawn in own.iter_rows(named=True)]
-    return pl.DataFrame(rows, schema_overrides=_SCHEMA, infer_schema_length=None)
+
+    store: Store
+    suite: Suite
+    path: str
+    device: str
+    results: dict[str, VariantResult] = field(default_factory=dict)
+    untold: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    first_error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.variants = in_order(self.suite.variants)
+        self.experiments = self.suite.experiments()
+        reported = dict.fromkeys(
+            each for one in self.experiments.values() for each in getattr(one, "report", ())
+        )
+        self.selections = {each: frozenset(named_ids(self.store, each).ids) for each in reported}
+
+    def one_by_one(self, on_training: OnTraining | None) -> None:
+        """Train the variants in this process."""
+        for variant in self.variants:
+            try:
+                asked = self.asked(variant)
+                if asked is not None:
+                    self.gather(variant, asked, on_training)
+            except Exception as error:  # the others go on
+                self.first_error = self.first_error or error
+                self.fail(variant, _words(error))
+
+    def at_once(self, workers: Workers) -> None:
+        """Train the variants in several processes; gather each in this one, where its runs are found again."""
+        waiting = list(self.variants)
+        queue = []
+        left: dict[str, int] = {}
+        asked: dict[str, Experiment] = {}
+        wrong: dict[str, str] = {}
+        with workers.running():
+            while waiting or queue or workers.busy:
+                for variant in [each for each in waiting if self.settled(each)]:
+                    waiting.remove(variant)
+                    found = self.asked_or_failed(variant)
+                    if found is not None:
+                        asked[variant.name] = found
+                        pieces = pieces_of(variant.name, found, variant.adapt)
+                        left[variant.name] = len(pieces)
+                        queue += pieces
+                while workers.has_room and (piece := _first_of(queue, left, asked)) is not None:
+                    queue.remove(piece)
+                    workers.begin(piece)
+                if not workers.busy:
+                    continue  # nothing could begin: what waited has failed with what it begins from
+                piece, went_wrong = workers.next_ended()
+                left[piece.variant] -= 1
+                if went_wrong is not None:
+                    wrong.setdefault(piece.variant, went_wrong)
+                if left[piece.variant]:
+                    continue
+                variant = next(each for each in self.variants if each.name == piece.variant)
+                if piece.variant in wrong:
+                    self.fail(variant, wrong[piece.variant])
+                    continue
+                try:
+                    self.gather(variant, asked[piece.variant], None)
+                except Exception as error:
+                    self.fail(variant, _words(error))
+
+    def settled(self, variant: Variant) -> bool:
+        """Whether everything that a variant begins from has come to something."""
+        return all(each in self.results or each in self.untold for each in variant.start)
+
+    def asked_or_failed(self, variant: Variant) -> Experiment | None:
+        """What a variant trains; None where it can't, which is then told."""
+        try:
+            return self.asked(variant)
+        except Exception as error:
+            self.fail(variant, _words(error))
+            return None
+
+    def asked(self, variant: Variant) -> Experiment | None:
+        """What a variant trains, with the corpora and runs of this store; None without a corpus that it needs.
+
+        Raises:
+            BadInputError: what it begins from has failed, or no corpus is of its domains.
+        """
+        corpora = self.store.corpora()
+        lacking = [each for each in variant.needs if not any(_answers(name, each) for name in corpora)]
+        if lacking:
+            self.untold[variant.name] = (
+                f"left out: it needs {', '.join(lacking)}, which the store does not have"
+            )
+            return None
+        asked = self.experiments[variant.name]
+        if variant.train_domains:
+            asked = replace(asked, train_corpora=_of_domains(variant, asked.corpora or corpora))
+        if variant.start:
+            lost = [each for each in variant.start if each not in self.results]
+            if lost:
+                raise BadInputError(f"not run: {', '.join(lost)}, from which it begins, has no result")
+            asked = _beginning(asked, [self.results[each] for each in variant.start])
+        return asked
+
+    def gather(self, variant: Variant, asked: Experiment, on_training: OnTraining | None) -> None:
+        """Train a variant, or find its runs, and write what there is."""
+
+        def told(what: str, config: TrainingConfig) -> Progress | None:
+            named = f"{variant.name}, {what}" if what else variant.name
+            return on_training(named, config) if on_training else None
+
+        if variant.adapt:
+            asked = with_adapted_slots(self.store, asked, variant.adapt, device=self.device, on_training=told)
+        progress = told("", asked.config())
+        done = train_experiment(self.store, asked, device=self.device, progress=progress)
+        drop = self.suite.drop
+        dropped = _dropped(self.store, self.suite, done.runs, self.device) if drop else None
+        self.results[variant.name] = VariantResult(variant.name, asked, done, dropped=dropped)
+        self.write()
+
+    def fail(self, variant: Variant, why: str) -> None:
+        """Note that a variant went wrong."""
+        self.untold[variant.name] = why
+        self.failed.append(variant.name)
+
+    def write(self) -> None:
+        """Write the results that there are."""
+        buffer = io.BytesIO()
+        results_frame(self.result().variants, self.selections).write_parquet(buffer)
+        self.store.files.write(self.path, buffer.getvalue())
+
+    def result(self) -> SuiteResult:
+        """What there is, in the suite's order."""
+        names = [variant.name for variant in self.suite.variants]
+        return SuiteResult(
+            self.suite,
+            tuple(self.results[each] for each in names if each in self.results),
+            self.path,
+            self.selections,
+            {each: self.untold[each] for each in names if each in self.untold},
+            tuple(each for each in names if each in self.failed),
+        )
 
 
-_SCHEMA: dict[str, type[pl.DataType]] = {
-    **dict.fromkeys(("rate", *SCORES, *(f"latency_ms_{size}" for size in BATCH_SIZES)), pl.Float64),
-    **dict.fromkeys(("seed", "fold", "draw", "rows", "parameters", "flops"), pl.Int64),
-}
+def _first_of(queue: Sequence[Piece], left: dict[str, int], asked: dict[str, Experiment]) -> Piece | None:
+    """The first piece that may begin: the adapters of a variant are all of its first seed, so that goes alone."""
+    for piece in queue:
+        first = piece.experiment.seeds[0]
+        whole = left[piece.variant] == len(asked[piece.variant].seeds)
+        if not piece.adapt or piece.seed == first or not whole:
+            return piece
+    return None
 
 
-def _told(on_training: OnTraining | None, variant: str, what: str, config: TrainingConfig) -> Progress | None:
-    return on_training(f"{variant}, {what}" if what else variant, config) if on_training else None
+def _answers(name: str, corpus: str) -> bool:
+    """Whether a corpus of the store is the one that is needed, or a stand-in of it."""
+    return name == corpus or (name.startswith(f"{corpus}-") and is_stand_in(name))
 
 
-def _run_variant(
-    store: Store, suite: Suite, name: str, asked: Experiment, device: str, progress: Progress | None
-) -> VariantResult:
-    done = train_experiment(store, asked, device=device, progress=progress)
-    cost = _cost(store, done.runs[0], device) if suite.cost else None
-    dropped = _dropped(store, suite, done.runs, device) if suite.drop else None
-    return VariantResult(name, asked, done, cost, dropped)
+def _of_domains(variant: Variant, corpora: Sequence[str]) -> tuple[str, ...]:
+    from feature_repo.domains import domain_of
+
+    found = tuple(name for name in corpora if domain_of(name) in variant.train_domains)
+    if not found:
+        raise BadInputError(
+            f"none of the corpora {', '.join(corpora)} is of domain {' or '.join(variant.train_domains)}"
+        )
+    return found
+
+
+def _beginning(asked: Experiment, results: Sequence[VariantResult]) -> Experiment:
+    """The experiment with what it begins from: of several the best on validation, never on test."""
+    score = asked.config().selection
+
+    def validated(result: VariantResult) -> float:
+        return statistics.fmean(run.record["scores"]["validation"][score] for run in result.trained.runs)
+
+    best = max(results, key=validated)
+    return replace(asked, start=",".join(run.key for run in best.trained.runs), seeds=best.experiment.seeds)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, AffectStoreError):
+        return str(error)
+    return "".join(traceback.format_exception(error)).strip()
 
 
 def _cost(store: Store, run: Run, device: str) -> Complexity:

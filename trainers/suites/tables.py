@@ -1,4 +1,4 @@
-"""What the command line prints of suites: the variants' scores, the test against the first, cost, curves of missing."""
+"""A suite's tables in words: scores, what held-out corpora come to, cost, curves of missing slots."""
 
 from __future__ import annotations
 
@@ -8,91 +8,134 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from feature_repo.console import Table, console
 from trainers.complexity import BATCH_SIZES
-from trainers.runs.comparison import LEVEL, RESAMPLES, Comparison
+from trainers.runs.comparison import LEVEL, RESAMPLES
+from trainers.runs.group_tables import p_words
 from trainers.runs.tables import HEADLINE
+from trainers.suites.grid import Grid
 
 if TYPE_CHECKING:
-    from trainers.suites.suite_run import SuiteResult, VariantResult
+    from trainers.suites.suite_report import HeldOut, Reached, Row, ScoreTable, SuiteReport
+    from trainers.suites.suite_results import SuiteResult, VariantResult
 
 _NONE = "–"
+_HOW = (
+    f"intervals: paired bootstrap; p: paired randomisation, {RESAMPLES} draws each, over the test rows, all seeds'"
+    " predictions of a row together; ±: deviation over the seeds"
+)
+_CURVES = "curves are the mean of the folds' scores; above, the folds' predictions are scored together"
 
 
-def suite_tables(result: SuiteResult) -> None:
-    """Print every table that the suite has something for."""
-    scores_table(result)
+def suite_grids(report: SuiteReport) -> list[Grid]:
+    """Every table that the suite has something for.
+
+    Args:
+        report: its numbers.
+    """
+    result = report.result
+    grids = [_scores_grid(result, table) for table in report.tables if table.rows]
+    if report.held_out:
+        grids.append(_held_out_grid(report.held_out))
     if result.suite.cost:
-        cost_table(result)
+        grids.append(_cost_grid(result))
     if result.suite.drop:
-        curves_table(result)
+        grids.append(_curves_grid(result))
+    return grids
 
 
-def scores_table(result: SuiteResult) -> None:
-    """Print each variant's mean ± deviation over the seeds, and its difference to the first with interval and p."""
-    against = result.against_first()
-    first, selection = result.variants[0], result.selection
-    record = first.trained.runs[0].record
+def suite_notes(report: SuiteReport) -> list[str]:
+    """What stands below the tables, a sentence each: how the numbers were made, and what they are not."""
+    told = [_HOW]
+    result = report.result
+    several = len({run.record["fold"] for run in result.variants[0].trained.runs}) > 1
+    if result.suite.drop and several:
+        told.append(_CURVES)
+    return [*told, *report.notes]
+
+
+def print_tables(report: SuiteReport) -> None:
+    """Print the tables and what is below them."""
+    from feature_repo.console import Table, console  # rich: not for a caller in Python
+
+    for grid in suite_grids(report):
+        table = Table(title=grid.title)
+        table.add_column(grid.columns[0], no_wrap=True)
+        for title in grid.columns[1:]:
+            table.add_column(title, justify="right")
+        for number, row in enumerate(grid.rows):
+            if number in grid.rules and number:
+                table.add_section()
+            table.add_row(*row, style="bold" if number in grid.strong else None)
+        console.print(table)
+    how, *notes = suite_notes(report)
+    console.print(how, style="dim", highlight=False)
+    for note in notes:
+        console.print(note, style="yellow", highlight=False, markup=False)
+
+
+def _scores_grid(result: SuiteResult, table: ScoreTable) -> Grid:
+    """Each variant's mean ± deviation, its interval, the paper's values, and its difference to the first."""
+    selection = result.selection
     name = HEADLINE.get(selection, selection.replace("_", " "))
-    table = Table(title=f"{result.suite.title}: {', '.join(record['corpora'])}, test, {record['protocol']}")
-    table.add_column("variant", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    for title in HEADLINE.values():
-        table.add_column(title, justify="right")
-    table.add_column(f"{name} against {first.name} [{100 * LEVEL:.0f} %]", justify="right")
-    table.add_column("p", justify="right")
-    for variant in result.variants:
-        reached = variant.trained.summary()
-        table.add_row(
-            variant.name,
-            str(len(variant.trained.by_seed())),
-            *(_spread(*reached[score]) for score in HEADLINE),
-            *_difference(against.get(variant.name), selection),
-        )
-    console.print(table)
-    console.print(
-        f"interval: paired bootstrap; p: paired randomisation, {RESAMPLES} draws each, over the test rows, all seeds'"
-        " predictions of a row together",
-        style="dim",
-        highlight=False,
-    )
-    for other, told in against.items():
-        if isinstance(told, str):
-            console.print(f"{other} can't be compared: {told}", style="yellow", highlight=False)
+    first = table.rows[0].variant
+    record = result.variants[0].trained.runs[0].record
+    where = ", ".join(record["corpora"]) if table.selection is None else table.selection
+    level = f"{100 * LEVEL:.0f} %"
+    # The paper's own columns, of the scores that it reports for any of the variants.
+    papers = [score for score in HEADLINE if any(score in row.paper for row in table.rows)]
+    columns = ["variant", "seeds", "rows", *HEADLINE.values(), f"{name} [{level}]"]
+    columns += [f"paper {HEADLINE[score]}" for score in papers]
+    columns += [f"{name} against {first} [{level}]", "p"]
+    relative = result.suite.relative
+    columns += [f"{HEADLINE[score]}, change %" for score in HEADLINE] if relative else []
+    rows = []
+    for row in table.rows:
+        cells = [row.variant + (" *" if row.stand_ins else ""), str(row.seeds), f"{row.rows:,}"]
+        cells += [_spread(row.reached[score]) for score in HEADLINE]
+        cells.append(_ends(row.reached[selection]))
+        cells += [f"{row.paper[score]:.4f}" if score in row.paper else _NONE for score in papers]
+        cells += _difference(row, selection)
+        cells += [_percent(row.relative(score)) for score in HEADLINE] if relative else []
+        rows.append(cells)
+    return Grid(f"{result.suite.title}: {where}, test, {record['protocol']}", columns, rows)
 
 
-def cost_table(result: SuiteResult) -> None:
-    """Print parameters, operations and latency of each variant's model."""
-    table = Table(title="Cost of a forward pass, on examples spread over the data")
-    table.add_column("variant", no_wrap=True)
-    for name in ("parameters", "MFLOPs per example", *(f"ms, batch {size}" for size in BATCH_SIZES)):
-        table.add_column(name, justify="right")
+def _held_out_grid(held_out: Sequence[HeldOut]) -> Grid:
+    rows: list[list[str]] = []
+    rules, strong = [], []
+    for each in held_out:
+        rules.append(len(rows))
+        for corpus, reached in each.corpora.items():
+            spread = (_spread(reached[score]) for score in HEADLINE)
+            rows.append([each.variant, corpus, f"{each.rows[corpus]:,}", *spread])
+        strong.append(len(rows))
+        rows.append([each.variant, "mean", "", *(_spread(each.mean[score]) for score in HEADLINE)])
+    columns = ["variant", "held out", "rows", *HEADLINE.values()]
+    return Grid("On each corpus by models that were trained without it", columns, rows, rules, strong)
+
+
+def _cost_grid(result: SuiteResult) -> Grid:
+    """Parameters, operations and latency of each variant's model."""
+    rows = []
     for variant in result.variants:
         if (cost := variant.cost) is not None:
             latency = (f"{cost.latency_ms[size]:.2f}" for size in BATCH_SIZES)
-            table.add_row(variant.name, f"{cost.parameters:,}", f"{cost.flops / 1e6:.3f}", *latency)
-    console.print(table)
+            rows.append([variant.name, f"{cost.parameters:,}", f"{cost.flops / 1e6:.3f}", *latency])
+    sizes = (f"ms, batch {size}" for size in BATCH_SIZES)
+    columns = ["variant", "parameters", "MFLOPs per example", *sizes]
+    return Grid("Cost of a forward pass, on examples spread over the data", columns, rows)
 
 
-def curves_table(result: SuiteResult) -> None:
-    """Print each variant's score by the chance of a slot to be missing at test."""
+def _curves_grid(result: SuiteResult) -> Grid:
+    """Each variant's score by the chance of a slot to be missing at test."""
     score = result.selection
     name = HEADLINE.get(score, score.replace("_", " "))
-    table = Table(title=f"{name} by the chance that a slot is missing at test, never all of a row")
-    table.add_column("variant", no_wrap=True)
-    for rate in result.suite.drop:
-        table.add_column(f"{rate:g}", justify="right")
-    for variant in result.variants:
-        table.add_row(
-            variant.name, *(_spread(mean, deviation) for _, mean, deviation in curve(variant, score))
-        )
-    console.print(table)
-    if len({run.record["fold"] for run in result.variants[0].trained.runs}) > 1:
-        console.print(
-            "curves are the mean of the folds' scores; above, the folds' predictions are scored together",
-            style="dim",
-            highlight=False,
-        )
+    rows = [
+        [variant.name, *(_words(mean, deviation) for _, mean, deviation in curve(variant, score))]
+        for variant in result.variants
+    ]
+    columns = ["variant", *(f"{rate:g}" for rate in result.suite.drop)]
+    return Grid(f"{name} by the chance that a slot is missing at test, never all of a row", columns, rows)
 
 
 def curve(variant: VariantResult, score: str) -> Sequence[tuple[float, float, float | None]]:
@@ -117,12 +160,24 @@ def curve(variant: VariantResult, score: str) -> Sequence[tuple[float, float, fl
     return points
 
 
-def _spread(mean: float, deviation: float | None) -> str:
+def _spread(reached: Reached) -> str:
+    return _words(reached.mean, reached.deviation)
+
+
+def _words(mean: float, deviation: float | None) -> str:
     return f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
 
 
-def _difference(told: Comparison | str | None, score: str) -> tuple[str, str]:
-    if not isinstance(told, Comparison):
-        return _NONE, _NONE
-    found = told.scores[score]
-    return f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]", f"{found.p:.4f}"
+def _ends(reached: Reached) -> str:
+    return _NONE if reached.low is None else f"{reached.low:.4f} to {reached.high:.4f}"
+
+
+def _difference(row: Row, score: str) -> list[str]:
+    if row.against is None or isinstance(row.against, str):
+        return [_NONE, _NONE]
+    found = row.against[score]
+    return [f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]", p_words(found.p)]
+
+
+def _percent(change: float | None) -> str:
+    return _NONE if change is None else f"{change:+.1f}"

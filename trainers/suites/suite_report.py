@@ -1,0 +1,304 @@
+"""The numbers of a suite's tables: means, deviations, intervals, paired tests, and the papers' values beside them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from feature_repo.errors import BadInputError
+from trainers.experiments.experiment import load_experiment
+from trainers.experiments.reference import Cell, reference_cell
+from trainers.metrics import Scores
+from trainers.runs.comparison import Difference, compare, intervals
+from trainers.runs.predictions import Predictions, predictions_of
+from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
+
+# Keys of which a change makes another experiment of it than the paper's.
+_DECISIVE = ("model", "slots", "corpora", "labels", "protocol", "verdict", "join", "settings", "profile")
+LEAVE_CORPUS_OUT = "leave-corpus-out"
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A score over the seeds.
+
+    Attributes:
+        mean: over the seeds.
+        deviation: sample deviation over the seeds; None of one seed.
+        low: lower end of the mean's bootstrap interval over the rows; None where there is none.
+        high: its upper end.
+    """
+
+    mean: float
+    deviation: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A variant on some test rows.
+
+    Attributes:
+        variant: its name.
+        seeds: how many.
+        rows: test rows.
+        reached: by score.
+        against: the difference to the first variant by score; why there is none, in words; None for the first itself.
+        paper: what the paper reports for it, by score.
+        stand_ins: its corpora that are generated ones.
+    """
+
+    variant: str
+    seeds: int
+    rows: int
+    reached: Mapping[str, Reached]
+    against: Mapping[str, Difference] | str | None
+    paper: Mapping[str, float]
+    stand_ins: tuple[str, ...] = ()
+
+    def relative(self, score: str) -> float | None:
+        """The change against the first in percent of the first's mean; None without a comparison, or of nothing."""
+        if self.against is None or isinstance(self.against, str):
+            return None
+        first = statistics.fmean(self.against[score].first)
+        return 100 * self.against[score].difference / first if first else None
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The variants on all test rows, or on those of one saved selection.
+
+    Attributes:
+        selection: its name; None for all test rows.
+        rows: the variants that have such rows, in the suite's order.
+    """
+
+    selection: str | None
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A variant on the corpora that were left out of its training, one after the other.
+
+    Attributes:
+        variant: its name.
+        corpora: scores by corpus: mean and deviation over the seeds.
+        rows: test rows by corpus.
+        mean: the mean of the corpora's scores, each corpus counting alike (papers/003 5.4.3 B).
+    """
+
+    variant: str
+    corpora: Mapping[str, Mapping[str, Reached]]
+    rows: Mapping[str, int]
+    mean: Mapping[str, Reached]
+
+
+@dataclass(frozen=True)
+class SuiteReport:
+    """All numbers of a suite's tables.
+
+    Attributes:
+        result: what they are of.
+        tables: of all test rows, then of each selection.
+        held_out: of the variants that leave corpora out.
+        notes: what a reader has to know, a sentence each.
+    """
+
+    result: SuiteResult
+    tables: tuple[ScoreTable, ...]
+    held_out: tuple[HeldOut, ...]
+    notes: tuple[str, ...]
+
+
+def suite_report(result: SuiteResult, *, on_step: Callable[[], None] | None = None) -> SuiteReport:
+    """Compare the variants with the first, on all test rows and on each selection.
+
+    Args:
+        result: what the suite came to.
+        on_step: called after each variant of each table: a comparison takes seconds.
+    """
+    sets: dict[str, Predictions | str] = {}
+    for variant in result.variants:
+        try:
+            sets[variant.name] = predictions_of(variant.trained.runs, variant.name)
+        except BadInputError as error:
+            sets[variant.name] = str(error)
+    tables = []
+    for selection in (None, *result.selections):
+        rows = _rows(result, sets, selection, on_step)
+        if rows or selection is None:
+            tables.append(ScoreTable(selection, tuple(rows)))
+    held_out = tuple(
+        _held_out(each) for each in result.variants if each.experiment.protocol == LEAVE_CORPUS_OUT
+    )
+    return SuiteReport(result, tuple(tables), held_out, tuple(_notes(result, tables)))
+
+
+def paper_scores(cells: Sequence[Cell], selection: str | None) -> dict[str, float]:
+    """What cells report on a selection: ``testb.uar`` is the UAR on the one that is called so behind its last hyphen.
+
+    Args:
+        cells: of a paper's tables.
+        selection: name of a saved selection, such as ``audio-text-testb``; None for all test rows, whose scores have
+            their plain names.
+    """
+    before = "" if selection is None else f"{selection.rpartition('-')[2]}."
+    found: dict[str, float] = {}
+    for cell in cells:
+        for score in SCORES:
+            if before + score in cell.values:
+                found.setdefault(score, cell.values[before + score])
+    return found
+
+
+def on_selection(every: Predictions, ids: Collection[str] | None) -> Predictions | None:
+    """The predictions of these rows alone; None where it has none of them.
+
+    Args:
+        every: of all test rows.
+        ids: of a selection; None for all rows.
+    """
+    if ids is None:
+        return every
+    which = np.flatnonzero(np.array([name in ids for name in every.ids], bool))
+    return every.only(which) if len(which) else None
+
+
+def _rows(
+    result: SuiteResult,
+    sets: Mapping[str, Predictions | str],
+    selection: str | None,
+    on_step: Callable[[], None] | None,
+) -> list[Row]:
+    first: Predictions | str | None = None
+    made = []
+    ids = None if selection is None else result.selections[selection]
+    for variant in result.variants:
+        every = sets[variant.name]
+        some = every if isinstance(every, str) else on_selection(every, ids)
+        if some is None:
+            continue
+        cells = [reference_cell(name) for name in variant.experiment.reference]
+        paper = paper_scores(cells, selection)
+        if isinstance(some, str):
+            # No set of predictions, but scores of each run all the same.
+            reached, against, rows = _by_seed(variant), some, variant.trained.runs[0].record["rows"]["test"]
+        else:
+            against = None if first is None else _against(first, some)
+            ends = (
+                {score: each.second_interval for score, each in against.items()}
+                if isinstance(against, Mapping)
+                else intervals(some)
+            )
+            reached = _reached([scores.summary() for scores in some.scores()], ends)
+            rows = len(some.ids)
+        first = some if first is None else first
+        seeds = len(variant.experiment.seeds)
+        made.append(Row(variant.name, seeds, rows, reached, against, paper, variant.stand_ins))
+        if on_step:
+            on_step()
+    return made
+
+
+def _against(first: Predictions | str, second: Predictions) -> Mapping[str, Difference] | str:
+    if isinstance(first, str):
+        return first
+    try:
+        return compare(first, second).scores
+    except BadInputError as error:
+        return str(error)
+
+
+def _by_seed(variant: VariantResult) -> dict[str, Reached]:
+    return _reached([scores.summary() for scores in variant.trained.by_seed().values()], {})
+
+
+def _reached(
+    seeds: Sequence[Mapping[str, float]], ends: Mapping[str, tuple[float, float]]
+) -> dict[str, Reached]:
+    told = {}
+    for score in SCORES:
+        each = [one[score] for one in seeds]
+        spread = statistics.stdev(each) if len(each) > 1 else None
+        told[score] = Reached(statistics.fmean(each), spread, *ends.get(score, (None, None)))
+    return told
+
+
+def _held_out(variant: VariantResult) -> HeldOut:
+    by_corpus: dict[str, dict[int, Scores]] = {}
+    for run in variant.trained.runs:
+        tested = run.predictions()["utterance_id"].str.split("/").list.first().unique().sort()
+        by_corpus.setdefault(", ".join(tested), {})[run.record["seed"]] = run.test
+    seeds = sorted({run.record["seed"] for run in variant.trained.runs})
+    told = {
+        corpus: _reached([each[seed].summary() for seed in seeds if seed in each], {})
+        for corpus, each in sorted(by_corpus.items())
+    }
+    means = [
+        {
+            score: statistics.fmean(
+                each[seed].summary()[score] for each in by_corpus.values() if seed in each
+            )
+            for score in SCORES
+        }
+        for seed in seeds
+    ]
+    rows = {corpus: int(next(iter(each.values())).support.sum()) for corpus, each in by_corpus.items()}
+    return HeldOut(variant.name, told, rows, _reached(means, {}))
+
+
+def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:
+    """What keeps numbers from being like for like, and what has none."""
+    told = []
+    generated = sorted({name for variant in result.variants for name in variant.stand_ins})
+    if generated:
+        told.append(
+            f"* with stand-ins, generated sounds and texts in place of a corpus: {', '.join(generated)};"
+            " no such number stands for the corpus"
+        )
+    cells = [reference_cell(name) for one in result.variants for name in one.experiment.reference]
+    if cells:
+        rows = ", ".join(
+            f"{table.rows[0].rows:,} of {table.selection or 'all test rows'}"
+            for table in tables
+            if table.rows
+        )
+        papers = sorted({f"{cell.cite}: {cell.subset}" for cell in cells})
+        told.append(f"paper: {'; '.join(papers)}; ours: {rows}")
+    told += _changed(result)
+    for table in tables:
+        where = f" on {table.selection}" if table.selection else ""
+        told += [
+            f"{row.variant} can't be compared{where}: {row.against}"
+            for row in table.rows
+            if isinstance(row.against, str)
+        ]
+    told += [f"{name}: {why.splitlines()[-1]}" for name, why in result.untold.items()]
+    return told
+
+
+def _changed(result: SuiteResult) -> list[str]:
+    """Where options made another experiment of a variant than its file is."""
+    variants = {variant.name: variant for variant in result.suite.variants}
+    by_keys: dict[tuple[str, ...], list[str]] = {}
+    for one in result.variants:
+        variant = variants[one.name]
+        if variant.base is None:
+            continue
+        file = load_experiment(variant.base)
+        asked = result.suite.experiments()[one.name]
+        settings = {**file.settings, **dict(variant.changes.get("settings", {}))}
+        expected = {**file.values(), **variant.changes, "settings": settings}
+        now = asked.values()
+        keys = tuple(key for key in _DECISIVE if now[key] != expected[key])
+        if keys:
+            by_keys.setdefault(keys, []).append(one.name)
+    return [
+        f"{', '.join(names)}: ours has another {', '.join(keys)} than the experiment's file"
+        for keys, names in by_keys.items()
+    ]
