@@ -1,86 +1,52 @@
 """A WavLM x-vector model: load, prepare, forward (Chen et al. 2022; Snyder et al. 2018)."""
 
-import json
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.errors import BadInputError
+from extractors.encoders.sound_frames import SoundFrames, equal_lengths, read_speech_config
 
 
 @dataclass(frozen=True)
-class XVectorConfig:
+class XVectorConfig(SoundFrames):
     """What a model folder says of its sizes, with transformers' defaults where it is silent.
 
     Attributes:
         width: numbers per x-vector.
-        receptive: samples that the first frame of the convolutions covers.
-        stride: samples between two frames.
         minimum_frames: frames that two steps behind the time-delay layers need, so that their deviation exists.
-        normalise: whether the sound is brought to zero mean and unit variance first.
     """
 
     width: int
-    receptive: int
-    stride: int
     minimum_frames: int
-    normalise: bool
 
     @property
     def minimum_samples(self) -> int:
         """Samples that the model needs."""
-        return self.receptive + (self.minimum_frames - 1) * self.stride
+        return self.samples(self.minimum_frames)
 
     @classmethod
-    def read(cls, folder: Path) -> "XVectorConfig":
+    def read(cls, folder: Path) -> XVectorConfig:
         """The sizes stated in a model folder, read without a model library.
 
         Raises:
             BadInputError: not a WavLM folder.
         """
-        path = folder / "config.json"
-        if not path.is_file():
-            raise BadInputError(f"{folder} is not a WavLM folder: it has no config.json")
-        config = json.loads(path.read_bytes())
-        if config.get("model_type") != "wavlm":
-            raise BadInputError(
-                f"{path}: model_type is {config.get('model_type')!r}; the x-vector extractor takes 'wavlm'"
-            )
-        receptive, stride = 1, 1
-        kernels = config.get("conv_kernel", (10, 3, 3, 3, 3, 2, 2))
-        for kernel, step in zip(kernels, config.get("conv_stride", (5, 2, 2, 2, 2, 2, 2)), strict=True):
-            receptive += (kernel - 1) * stride
-            stride *= step
+        config = read_speech_config(folder, ("wavlm",), "the x-vector extractor")
+        sound = SoundFrames.of(folder, config)
         delays = zip(
             config.get("tdnn_kernel", (5, 3, 3, 1, 1)),
             config.get("tdnn_dilation", (1, 2, 3, 1, 1)),
             strict=True,
         )
         frames = 2 + sum((kernel - 1) * dilation for kernel, dilation in delays)
-        preparation = folder / "preprocessor_config.json"
-        if preparation.is_file():
-            normalise = bool(json.loads(preparation.read_bytes()).get("do_normalize", True))
-        else:
-            # Without a statement, models with layer norm in the convolutions are the normalised ones.
-            normalise = config.get("feat_extract_norm", "group") == "layer"
-        return cls(int(config.get("xvector_output_dim", 512)), receptive, stride, frames, normalise)
-
-    def prepare(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The samples that the model reads: whole frames, normalised where the model wants it.
-
-        The tail that fills no frame (20 ms at most) is left out, so that utterances fall into few lengths: a batch
-        holds equal lengths only.
-        """
-        frames = (len(samples) - self.receptive) // self.stride
-        samples = samples[: self.receptive + frames * self.stride]
-        if self.normalise:
-            samples = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
-        return samples
+        width = int(config.get("xvector_output_dim", 512))
+        return cls(sound.receptive, sound.stride, sound.normalise, width, frames)
 
 
 class XVectorEncoder:
@@ -118,10 +84,8 @@ class XVectorEncoder:
 
         prepared = [self.config.prepare(sound) for sound in sounds]
         out = np.empty((len(sounds), self.config.width), np.float32)
-        order = sorted(range(len(prepared)), key=lambda index: len(prepared[index]))
         with torch.inference_mode():
-            for _, group in groupby(order, key=lambda index: len(prepared[index])):
-                places = list(group)
+            for places in equal_lengths(prepared):
                 batch = torch.from_numpy(np.stack([prepared[place] for place in places]))
                 out[places] = self.forward(batch.to(self._device, self._dtype)).float().cpu().numpy()
         return out
