@@ -38,7 +38,8 @@ _NAME = re.compile(
     rf"(100[1-9]|10[1-8]\d|109[01])_({'|'.join(SENTENCES)})_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX?)"
 )
 _SUFFIXES = {"audio": (".wav",), "mp3": (".mp3",), "video": (".flv", ".mp4")}
-_LETTERS = {"A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
+# Votes have the first letter of a clip's code.
+_LETTERS = {code[0].upper(): label for code, label in RULES["cremad"].codes.items()}
 _SUMMARY = {"voice": "VoiceVote", "face": "FaceVote", "multimodal": "MultiModalVote"}
 _QUERY = {
     "voice": 1,

@@ -117,11 +117,12 @@ def script(seed: int) -> list[Line]:
                 key = f"{split}/dia{dialogue}_utt{turn}"
                 person = _WOMEN.get(key, name)
                 speaker = COMPOSITES.get(key, "Woman" if key in _WOMEN else name)
-                lines.append(Line(split, dialogue, turn, person, speaker, emotion, _text(emotion, rng)))
+                lines.append(Line(split, dialogue, turn, person, speaker, emotion, sentence(emotion, rng)))
     return lines
 
 
-def _text(emotion: str, rng: np.random.Generator) -> str:
+def sentence(emotion: str, rng: np.random.Generator) -> str:
+    """A sentence that carries one of the seven emotions in its words."""
     parts = (_OPENINGS[emotion], _THINGS, _ENDINGS[emotion])
     opening, thing, ending = (str(rng.choice(part)) for part in parts)
     return f"{opening} {thing}, {ending}"

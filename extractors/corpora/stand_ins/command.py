@@ -13,7 +13,7 @@ from feature_repo.console import console, err
 def stand_in(
     corpus: Annotated[
         str,
-        typer.Argument(help="Whose layout: cremad, emovdb, esd, mead, ravdess, savee or tess."),
+        typer.Argument(help="Whose layout: cremad, emovdb, esd, iemocap, mead, ravdess, savee or tess."),
     ],
     folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")],
     speakers: Annotated[int, typer.Option("--speakers", help="How many speakers.")] = 4,
@@ -31,6 +31,7 @@ def stand_in(
     """
     from rich.progress import Progress
 
+    from extractors.corpora.stand_ins.layouts import LAYOUTS
     from extractors.corpora.stand_ins.stand_in import make_stand_in
 
     with Progress(console=err, transient=True) as progress:
@@ -45,6 +46,9 @@ def stand_in(
         )
     there = "" if made.made else " (was there already)"
     console.print(f"{made.clips:,} made-up clips in {folder}{there}", highlight=False, soft_wrap=True)
+    options = f" {LAYOUTS[corpus].options}" if LAYOUTS[corpus].options else ""
     console.print(
-        f"next: affectstore ingest {corpus} {folder}  (is named {made.name})", highlight=False, soft_wrap=True
+        f"next: affectstore ingest {corpus} {folder}{options}  (is named {made.name})",
+        highlight=False,
+        soft_wrap=True,
     )

@@ -10,6 +10,7 @@ from extractors.corpora.esd import EMOTIONS as ESD_EMOTIONS
 from extractors.corpora.esd import PER_EMOTION
 from extractors.corpora.ravdess import EMOTIONS as RAVDESS_EMOTIONS
 from extractors.corpora.ravdess import STATEMENTS
+from extractors.corpora.stand_ins.dialogues import ACTORS, iemocap
 from extractors.corpora.stand_ins.sentences import english, mandarin
 from extractors.corpora.stand_ins.take import Plan, Take
 from feature_repo.label_bridge import bridge
@@ -32,11 +33,13 @@ class Layout:
         speakers: the corpus's own names of speakers; a stand-in has the first of them.
         most: utterances of an emotion that a speaker can have at most.
         plan: speakers and utterances per emotion to a plan.
+        options: what ``ingest`` must be told of it.
     """
 
     speakers: tuple[str, ...]
     most: int
     plan: Callable[[Sequence[str], int], Plan]
+    options: str = ""
 
 
 def _feeling(corpus: str, label: str) -> str:
@@ -185,6 +188,7 @@ LAYOUTS: dict[str, Layout] = {
         PER_EMOTION,
         _esd,
     ),
+    "iemocap": Layout(ACTORS, 40, iemocap, options="--option media=audio"),
     "mead": Layout(
         tuple(_in_turns([f"M{n:03}" for n in range(3, 51, 2)], [f"W{n:03}" for n in range(9, 57, 2)])),
         30,

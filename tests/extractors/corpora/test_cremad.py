@@ -75,7 +75,7 @@ def test_the_clip_whose_level_lacks_a_letter_is_read_under_the_name_of_the_table
     )
     found = rows(tmp_path)["1040_ITH_SAD_XX"]
     assert str(found["media_uri"]).endswith("1040_ITH_SAD_X.wav")
-    assert json.loads(str(found["rater_counts"])) == {"sad": 1}
+    assert json.loads(str(found["rater_counts"])) == {"sadness": 1}
 
 
 def test_winners_of_the_summary_and_ties(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_counted_votes_go_before_winners_and_by_what_the_raters_had(tmp_path: Pa
     for votes, expected in (
         ("voice", {"anger": 1, "happy": 6, "neutral": 3}),
         ("face", {"happy": 9}),
-        ("multimodal", {"fear": 1, "happy": 8, "sad": 1}),
+        ("multimodal", {"fear": 1, "happy": 8, "sadness": 1}),
     ):
         found = rows(tmp_path, votes=votes)["1001_IEO_HAP_HI"]
         assert json.loads(str(found["rater_counts"])) == expected
