@@ -51,7 +51,8 @@ def _cremad(speakers: Sequence[str], count: int) -> Plan:
     # The first sentence comes in three intensities, the others in one that has no name; neutral has none at all.
     plain = [(code, "XX") for code in SENTENCES]
     graded = [("IEO", "MD"), ("IEO", "LO"), ("IEO", "HI"), *plain[1:]]
-    takes, votes = [], []
+    takes: list[Take] = []
+    votes: list[tuple[object, ...]] = []
     for speaker in speakers:
         for emotion, label in RULES["cremad"].codes.items():
             for code, level in (plain if emotion == "neu" else graded)[:count]:
