@@ -5,7 +5,6 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-import librosa
 import numpy as np
 import polars as pl
 import pytest
@@ -93,13 +92,21 @@ def test_a_speaker_keeps_their_voice_and_others_have_another() -> None:
     assert voice("1001", 0) != voice("1001", 1)
 
 
+def pitch_hz(sound: np.ndarray) -> float:
+    """The median over 40 ms frames of the strongest period between 60 and 500 Hz, by autocorrelation."""
+    frames = np.lib.stride_tricks.sliding_window_view(sound.astype(float), 640)[::320]
+    frames = frames[np.square(frames).mean(axis=1) > np.square(sound).mean() / 4]
+    power = np.abs(np.fft.rfft(frames - frames.mean(axis=1, keepdims=True), 2048)) ** 2
+    periods = np.fft.irfft(power)[:, 32:267].argmax(axis=1) + 32
+    return float(np.median(16_000 / periods))
+
+
 def test_emotions_are_heard_in_pitch_and_level() -> None:
-    # librosa's pitch tracker knows nothing of how the voice was made.
     def measured(feeling: str) -> tuple[float, float]:
         sound = perform(Take("1.wav", "1001", feeling, "one two three four", strength=0.9), 0)
-        pitch = np.nanmedian(librosa.yin(sound, fmin=60, fmax=500, sr=16_000))
-        return float(pitch), float(np.sqrt(np.mean(sound**2)))
+        return pitch_hz(sound), float(np.sqrt(np.mean(sound**2)))
 
+    assert pitch_hz(np.sin(2 * np.pi * 200 * np.arange(16_000) / 16_000)) == pytest.approx(200, rel=0.01)
     (plain, soft), (high, loud), (low, quiet) = measured("neutral"), measured("surprise"), measured("sadness")
     assert high > 1.15 * plain > 1.15 * low
     assert loud > 1.2 * soft > 1.2 * quiet
