@@ -24,20 +24,22 @@ def balanced_groups(
         order: the speakers in the order in which they are dealt out; by default the largest first, then by name.
     """
     total = np.maximum(sum(counts.values(), np.zeros(1, np.int64)), 1)
-    wanted = np.ones(groups) if shares is None else np.asarray(shares, float) / sum(shares)
+    wanted = np.ones(groups) if shares is None else np.asarray(shares, float)
+    scale = wanted[0] / wanted
     filled = np.zeros((groups, len(total)))
     members: list[list[str]] = [[] for _ in range(groups)]
     empty = groups
     dealt = order or sorted(counts, key=lambda name: (-counts[name].sum(), name))
     for place, name in enumerate(dealt):
         share = counts[name] / total
-        # How much each group has of these classes beyond what is wanted of it, beside the first. Rounded, so that sums
-        # in another order don't decide between equals; then the fewest speakers, then the first.
-        beyond = (filled @ share - (wanted - wanted[0]) * share.sum()).tolist()
+        # What each group has of these classes, and half of what it would get, by what is wanted of it: Webster's
+        # method, which gives small groups large speakers too, in proportion. Of equal groups what they have decides.
+        # Rounded, so that sums in another order don't decide between equals; then the fewest speakers, then the first.
+        has = (filled @ share * scale + (scale - 1) * (share @ share) / 2).tolist()
         among: Sequence[int] = range(groups)
         if empty >= len(dealt) - place:
             among = [group for group in among if not members[group]]
-        group = min(among, key=lambda group: (round(beyond[group], 9), len(members[group]), group))
+        group = min(among, key=lambda group: (round(has[group], 9), len(members[group]), group))
         empty -= not members[group]
         filled[group] += share
         members[group].append(name)

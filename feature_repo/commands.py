@@ -10,13 +10,30 @@ import typer
 from feature_repo import feast_commands
 from feature_repo.console import JsonOption, RootOption, Table, YesOption, console, err
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.leakage_command import leakage
 from feature_repo.manifest_command import manifest
 from feature_repo.pull_command import pull
+from feature_repo.select_command import select
+from feature_repo.split_command import split
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add this room's commands to the command line."""
-    for command in (init, status, manifest, faults, use, pull, compact, gc, drop, forget):
+    for command in (
+        init,
+        status,
+        manifest,
+        split,
+        leakage,
+        select,
+        faults,
+        use,
+        pull,
+        compact,
+        gc,
+        drop,
+        forget,
+    ):
         app.command()(command)
     feast_commands.add_commands(app)
 
