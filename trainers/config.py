@@ -14,6 +14,7 @@ SelectionScore = Literal["weighted_f1", "uar", "accuracy", "macro_f1"]
 Scaling = Literal["view", "feature", "none"]
 Precision = Literal["float32", "bfloat16", "float16"]
 Optimizer = Literal["adam", "adamw"]
+Balance = Literal["none", "balanced"]
 _Config = TypeVar("_Config", bound="DataclassInstance")
 
 _ADAPTER = {"source": "papers/000 III-B2"}
@@ -52,6 +53,9 @@ class TrainingConfig:
         precision: what the training steps multiply in; weights and validation stay float32. float16 needs a GPU.
         corpus_weights: weight of a row in the loss by its corpus's name; a corpus that is not named weighs 1.
         optimizer: ``adam`` or ``adamw``.
+        class_balance: ``balanced`` weighs a class by ``n / (classes * n_c)`` of the ``n`` training rows, as
+            scikit-learn does, times what ``class_weights`` says.
+        corpus_balance: ``balanced`` weighs a corpus's rows so, times what ``corpus_weights`` says.
 
     Raises:
         BadInputError: a value outside its range.
@@ -85,6 +89,13 @@ class TrainingConfig:
         default_factory=dict, metadata=_added("the paper balances its corpora by choosing rows")
     )
     optimizer: Optimizer = field(default="adam", metadata={**_ADAPTER, "added": True})
+    class_balance: Balance = field(
+        default="none", metadata=_added("the paper gives weights by name; papers/003 4.3 has balanced ones")
+    )
+    corpus_balance: Balance = field(
+        default="none",
+        metadata=_added("the paper balances its corpora by choosing rows; papers/003 5.1 weighs them"),
+    )
 
     def __post_init__(self) -> None:
         _range("lr", self.lr, self.lr > 0, "above 0")
@@ -99,6 +110,9 @@ class TrainingConfig:
         _range("clip_norm", self.clip_norm, self.clip_norm >= 0, "0 or more")
         _range("accumulate", self.accumulate, self.accumulate >= 1, "1 or more")
         _range("ema", self.ema, 0 <= self.ema < 1, "from 0 to below 1")
+        for key in ("class_balance", "corpus_balance"):
+            value = getattr(self, key)
+            _range(key, value, value in ("none", "balanced"), "none, balanced")
         for key in ("class_weights", "corpus_weights"):
             for name, weight in getattr(self, key).items():
                 _range(f"{key}.{name}", weight, weight > 0, "above 0")
@@ -226,9 +240,15 @@ def values(config: "DataclassInstance") -> dict[str, Any]:
 
 
 def identity_values(config: "DataclassInstance") -> dict[str, Any]:
-    """What a run's key hashes: all settings, less those that came later and are at their default."""
+    """What a run's key hashes: all settings, less those that came later and are at their default.
+
+    Nor does it hold where a model's weights lie: the job adds their digest.
+    """
     plain, defaults = values(config), values(type(config)())
     quiet = {item.name for item in dataclasses.fields(config) if item.metadata.get("added")}
+    for item in dataclasses.fields(config):
+        if item.metadata.get("by_digest"):
+            del plain[item.name]
     return {name: value for name, value in plain.items() if name not in quiet or value != defaults[name]}
 
 

@@ -29,6 +29,7 @@ class Optimisation:
         examples: what it learns from, on its device.
         classes: names of the classes, in the order of their indices.
         config: the settings.
+        train: numbers of the examples that are trained on, which classes are balanced over; all by default.
 
     Raises:
         UnknownNameError: a class weight for an emotion that is no class.
@@ -36,12 +37,22 @@ class Optimisation:
     """
 
     def __init__(
-        self, model: nn.Module, examples: Examples, *, classes: Sequence[str], config: TrainingConfig
+        self,
+        model: nn.Module,
+        examples: Examples,
+        *,
+        classes: Sequence[str],
+        config: TrainingConfig,
+        train: Tensor | None = None,
     ) -> None:
         device = examples.labels.device
         check_precision(config.precision, device.type)
         self.model, self.examples, self.config = model, examples, config
         self._weight = class_weights(config.class_weights, classes, device)
+        if config.class_balance == "balanced":
+            rows = examples.rows(torch.arange(len(examples)) if train is None else train)
+            balanced = balanced_classes(examples.targets(rows), len(classes))
+            self._weight = balanced if self._weight is None else self._weight * balanced
         self._criterion = nn.CrossEntropyLoss(
             weight=self._weight, label_smoothing=config.label_smoothing, ignore_index=_NO_TARGET
         )
@@ -183,6 +194,20 @@ def class_weights(named: dict[str, float], classes: Sequence[str], device: torch
         UnknownNameError: an emotion that is no class.
     """
     return _named_weights("emotion in class_weights", named, classes, device)
+
+
+def balanced_classes(targets: Tensor, classes: int) -> Tensor:
+    """``n / (classes * n_c)`` of each class over the ``n`` targets, float32 ``[classes]``; 1 for one that has none.
+
+    Counted are the classes that there are, as scikit-learn's "balanced" does (papers/003 4.3: balanced class weights).
+
+    Args:
+        targets: class indices of any shape, -1 where there is none.
+        classes: number of classes.
+    """
+    counts = torch.bincount(targets[targets >= 0].flatten(), minlength=classes).float()
+    balanced = counts.sum() / ((counts > 0).sum() * counts.clamp(min=1))
+    return torch.where(counts > 0, balanced, 1.0)
 
 
 def corpus_weights(named: dict[str, float], corpora: Sequence[str], device: torch.device) -> Tensor | None:

@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.quality_weights import quality_weights
 from trainers.config import TrainingConfig
+from trainers.end_to_end.config import EndToEndConfig
 from trainers.metrics import Scores
 from trainers.models import model_name, model_reads
+from trainers.named_ids import named_ids
 from trainers.optimisation import check_precision
 from trainers.protocols.plan import NO_LABEL, Plan, Split
-from trainers.protocols.registry import plan_splits
+from trainers.protocols.registry import corpora_of, plan_splits
+from trainers.protocols.restriction import of_corpora, of_ids
 from trainers.runs.fold_views import view_family, views_of_fold
 from trainers.runs.lineage import check_lineage, upstream_runs
 from trainers.runs.run import Run, finished_run, run_key
@@ -88,6 +92,10 @@ def train(
     profile: str | None = None,
     verdict: str | None = None,
     join: Join | None = None,
+    start: Sequence[Run] = (),
+    train_corpora: Sequence[str] = (),
+    train_on: str | None = None,
+    row_weights: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Trained:
@@ -104,28 +112,35 @@ def train(
         folds: number of folds, where the protocol lets one choose.
         only_folds: train only these folds; all by default.
         seeds: seeds of the initial weights, the order of rows and dropout.
-        corpora: only these corpora; all by default.
+        corpora: only these corpora; all by default, or those of the saved split.
         labels: label scheme.
         profile: catalogue profile that says which view a slot means.
         verdict: name of a stored verdict: fit, select and score on the utterances that passed it; in a conversation
             the others stay as context.
         join: ``inner`` takes the utterances that have all slots, ``outer`` those that have any; by default ``inner``,
             and ``outer`` for conversations, whose turns all count.
+        start: finished runs of one group: each seed and fold begins with the weights of its own among them.
+        train_corpora: corpora, or domains such as ``acted``, whose rows alone train and select; all are tested.
+        train_on: name of a saved selection or verdict whose rows alone train.
+        row_weights: name of a verdict by whose measures each training row is weighed in the loss.
         device: where the model is.
         progress: callbacks.
 
     Raises:
-        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict, class weight or corpus weight that does
-            not exist.
+        UnknownNameError: a slot, corpus, label scheme, protocol, fold, verdict, selection, class or corpus weight that
+            does not exist.
         BadInputError: a view that the model can't read, a slot named twice, rows that the protocol can't split, a
-            conversation in two parts of a fold, or a precision that the device does not have.
-        LeakageError: a view was learned from rows that would be selected or scored on.
+            conversation in two parts of a fold, a precision that the device does not have, or a run to start from that
+            another seed, fold or model has.
+        LeakageError: a view, or the weights to start from, were learned from rows that would be selected or scored on.
     """
     progress = progress or Progress()
     check_precision(config.precision, device)
     reads = model_reads(model_name(config))
     chosen: Join = join or ("outer" if reads == "dialogues" else "inner")
-    request = Request(tuple(slots), reads, chosen, tuple(corpora or ()), labels, profile, verdict)
+    encoders = config if isinstance(config, EndToEndConfig) else None
+    only = tuple(corpora or ()) or corpora_of(protocol, store.splits)
+    request = Request(tuple(slots), reads, chosen, only, labels, profile, verdict, encoders)
     asked = request.views(store)
     data = request.pull(store, asked)
     plan = plan_splits(
@@ -137,6 +152,11 @@ def train(
         splits=store.splits,
     )
     plan = _with_left_out(plan, data.left_out)
+    if train_corpora:
+        plan = of_corpora(plan, data.rows.manifest, train_corpora)
+    if train_on is not None:
+        plan = of_ids(plan, data.rows.manifest, named_ids(store, train_on))
+    quality = None if row_weights is None else quality_weights(store, row_weights)
     families = {name: view_family(store, view) for name, view in asked.items()}
     jobs: dict[tuple[str, ...], TrainingJob] = {}
     todo = []
@@ -145,9 +165,14 @@ def train(
         key = tuple(views.values())
         if key not in jobs:
             pulled = data if views == asked else _same_rows(request.pull(store, views), data, views)
-            upstream = upstream_runs(store, list(views.values()))
-            jobs[key] = TrainingJob(store, pulled, config, plan, request, upstream, families, device)
-        check_lineage(jobs[key].upstream, parts_of(data.rows, split), by_speaker=plan.by_speaker)
+            upstream = upstream_runs(store, list(views.values()), pulled.encoders.values())
+            jobs[key] = TrainingJob(
+                store, pulled, config, plan, request, upstream, families, device, tuple(start), quality
+            )
+        for seed in seeds:  # all of them before the first is trained
+            check_lineage(
+                jobs[key].above(split, seed), parts_of(data.rows, split), by_speaker=plan.by_speaker
+            )
         todo.append((split, jobs[key]))
     runs, trained = [], 0
     for seed in seeds:

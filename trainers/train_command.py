@@ -21,10 +21,15 @@ from trainers.experiments.options import (
     FoldsOption,
     OnlyFoldOption,
     ProtocolOption,
+    ReportOption,
+    RowWeightsOption,
     SeedsOption,
     SetOption,
     SlotsOption,
+    StartOption,
+    TrainCorpusOption,
     TrainJoinOption,
+    TrainOnOption,
     asked_experiment,
     check_profile,
 )
@@ -62,6 +67,11 @@ def train(
     verdict: VerdictOption = None,
     labels: SchemeOption = "seven",
     profile: ProfileOption = None,
+    train_corpus: TrainCorpusOption = None,
+    train_on: TrainOnOption = None,
+    row_weights: RowWeightsOption = None,
+    start: StartOption = None,
+    report: ReportOption = None,
     device: DeviceOption = "auto",
     log: LogOption = None,
     root: RootOption = None,
@@ -91,6 +101,9 @@ def train(
     from trainers.device import chosen_device
     from trainers.experiments.beside_paper import beside_tables
     from trainers.experiments.training import train_experiment
+    from trainers.runs.held_out import held_out_table
+    from trainers.runs.report import reported
+    from trainers.runs.selected_scores import selected_table
     from trainers.runs.tables import coverage_table, scores_table
     from trainers.training_bar import shown, training_bar
 
@@ -102,6 +115,10 @@ def train(
         return
     coverage_table(done)
     scores_table(done)
-    beside_tables(asked, done.by_seed(), file)
+    held_out_table(done.runs)
+    selected, lacking = reported(store, done.runs, asked.report)
+    if asked.report:
+        selected_table({**selected, **lacking})
+    beside_tables(asked, done.by_seed(), file, selected=selected)
     for tracker in opened if done.trained else ():
         console.print(f"curves: {tracker.where()}", style="dim", highlight=False, soft_wrap=True)

@@ -15,14 +15,15 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.selection import Selection
 from feature_repo.slot_requests import asked_views
 from feature_repo.training_set import TrainingSet
+from trainers.end_to_end.config import EndToEndConfig
 from trainers.examples import Examples, TensorExamples
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples, slots_of, target_labels
 from trainers.fusion.slots import Slot
 from trainers.models import Reads
-from trainers.optimisation import corpus_weights
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
+    from trainers.end_to_end.recordings import Recordings
 
 Join = Literal["inner", "outer"]
 # Sequences are scaled by so many training rows at most, evenly spaced: their steps are many and much alike.
@@ -41,6 +42,7 @@ class Request:
         labels: label scheme.
         profile: that says which view a slot means.
         verdict: name of a stored verdict.
+        encoders: settings of an end-to-end model, which say what is read beside the slots.
     """
 
     slots: Sequence[str]
@@ -50,6 +52,7 @@ class Request:
     labels: str = "seven"
     profile: str | None = None
     verdict: str | None = None
+    encoders: EndToEndConfig | None = None
 
     def views(self, store: Store) -> dict[str, str]:
         """Name to view, in the order of the slots.
@@ -90,6 +93,10 @@ class Request:
                 dialogues,
                 {"removed by the verdict, kept as context": context},
             )
+        if self.encoders is not None:
+            # The texts are no slot: which rows have all, or any, is told behind the pull.
+            rows = store.pull(named, where=where, join="outer", labels=self.labels, verdict=self.verdict)
+            return self._recordings(store, rows, self.encoders)
         rows = store.pull(named, where=where, join=self.join, labels=self.labels, verdict=self.verdict)
         if self.reads == "rows":
             for slot in rows.steps:
@@ -105,6 +112,24 @@ class Request:
             left_out={"no slot": int((~anything & (rows.labels >= 0)).sum())},
         )
 
+    def _recordings(self, store: Store, rows: TrainingSet, config: EndToEndConfig) -> TrainingData:
+        # The encoders' libraries take seconds to import.
+        from trainers.end_to_end.encoder_pair import encoder_slots, find_encoders
+        from trainers.end_to_end.recordings import read_recordings
+
+        recordings = read_recordings(store, rows, find_encoders(config), config)
+        present = list(recordings.present.values())
+        there = (np.logical_and if self.join == "inner" else np.logical_or).reduce(present)
+        reason = "no sound or no text" if self.join == "inner" else "neither sound nor text"
+        return TrainingData(
+            rows,
+            encoder_slots(recordings.encoders),
+            np.where(there, rows.labels, -1),
+            recordings.snapshot(rows),
+            left_out={reason: int((~there & (rows.labels >= 0)).sum())},
+            recordings=recordings,
+        )
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -117,6 +142,7 @@ class TrainingData:
         snapshot: digest of what the numbers depend on.
         dialogues: the rows as conversations, for a model that reads those.
         left_out: rows that are no target although they have a label, by reason.
+        recordings: the rows as sounds and texts, for a model that reads those.
     """
 
     rows: TrainingSet
@@ -125,31 +151,36 @@ class TrainingData:
     snapshot: str
     dialogues: Dialogues | None = None
     left_out: dict[str, int] = field(default_factory=dict)
+    recordings: Recordings | None = None
 
-    def examples(
-        self, reads: Reads, device: str, weights_by_corpus: Mapping[str, float] | None = None
-    ) -> Examples:
+    @property
+    def encoders(self) -> dict[str, str]:
+        """Digests of the weights that the model begins its encoders with, by slot; empty for other models."""
+        found = {} if self.recordings is None else self.recordings.encoders
+        return {slot: encoder.digest for slot, encoder in found.items()}
+
+    def examples(self, reads: Reads, device: str) -> Examples:
         """The examples on a device.
 
         Args:
             reads: what the model takes.
             device: the model's.
-            weights_by_corpus: weight of a row in the training loss by its corpus.
 
         Raises:
-            UnknownNameError: a weight for a corpus that no row is of.
             BadInputError: a sequence where a conversation takes vectors.
         """
-        corpora = self.rows.manifest["corpus"].to_list()
-        weights = corpus_weights(dict(weights_by_corpus or {}), corpora, torch.device(device))
         if self.dialogues is not None:
-            return DialogueExamples(self.dialogues, self.slots, device, weights=weights)
+            return DialogueExamples(self.dialogues, self.slots, device)
+        if self.recordings is not None:
+            from trainers.end_to_end.examples import RecordingExamples  # with it come the encoders' modules
+
+            return RecordingExamples(self.recordings, self.labels, device)
         if reads == "utterances":
-            return UtteranceExamples(self.rows, self.slots, device, labels=self.labels, weights=weights)
+            return UtteranceExamples(self.rows, self.slots, device, labels=self.labels)
         # In the order that the caller asked for, which is the order of the model's inputs.
         features = np.concatenate([self.rows.pooled[slot.name] for slot in self.slots], axis=1)
         labels = torch.from_numpy(self.labels).to(device)
-        return TensorExamples([torch.from_numpy(features).to(device)], labels, weights)
+        return TensorExamples([torch.from_numpy(features).to(device)], labels)
 
 
 def scaling_rows(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

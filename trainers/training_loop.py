@@ -109,7 +109,7 @@ def fit(
         raise BadInputError(
             f"{train.numel()} training and {validation.numel()} validation rows; allowed: at least 2 and 1"
         )
-    optimisation = Optimisation(model, examples, classes=classes, config=config)
+    optimisation = Optimisation(model, examples, classes=classes, config=config, train=train)
     optimizer = optimisation.optimizer
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer,

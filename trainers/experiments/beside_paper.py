@@ -25,6 +25,9 @@ _DECISIVE = (
     "verdict",
     "join",
     "settings",
+    "train_corpora",
+    "train_on",
+    "row_weights",
 )
 
 
@@ -50,21 +53,37 @@ class Beside:
         return self.ours - self.paper
 
 
-def beside(cell: Cell, seeds: Mapping[int, Scores]) -> list[Beside]:
+def beside(
+    cell: Cell, seeds: Mapping[int, Scores], selected: Mapping[str, Mapping[int, Scores]] | None = None
+) -> list[Beside]:
     """Our scores beside a cell's; a score that our runs do not have is left out.
 
     Args:
-        cell: of a paper's table, in percent.
+        cell: of a paper's table.
         seeds: test scores by seed.
+        selected: the same on saved selections by their names. ``testa.uar`` is the UAR on one that is called ``testa``,
+            or whose name ends so: ``audio-text-testa``.
     """
     rows = []
     for score, paper in cell.values.items():
-        found = [value_of(scores, score) for scores in seeds.values()]
+        those, name = _of_selection(score, seeds, selected or {})
+        found = [value_of(scores, name) for scores in those.values()]
         ours = [value for value in found if value is not None]
         if ours:
             deviation = statistics.stdev(ours) if len(ours) > 1 else None
             rows.append(Beside(score, statistics.fmean(ours), deviation, paper))
     return rows
+
+
+def _of_selection(
+    score: str, seeds: Mapping[int, Scores], selected: Mapping[str, Mapping[int, Scores]]
+) -> tuple[Mapping[int, Scores], str]:
+    """The scores that a name of ``reference.yaml`` is about, and the rest of the name."""
+    begin, _, rest = score.partition(".")
+    for name, those in selected.items():
+        if rest and (name == begin or name.endswith(f"-{begin}")):
+            return those, rest
+    return seeds, score
 
 
 def value_of(scores: Scores, name: str) -> float | None:
@@ -99,7 +118,11 @@ def caveats(asked: Experiment, file: Experiment | None, rows: int) -> list[str]:
 
 
 def beside_tables(
-    asked: Experiment, seeds: Mapping[int, Scores], file: Experiment | None = None, cells: Sequence[Cell] = ()
+    asked: Experiment,
+    seeds: Mapping[int, Scores],
+    file: Experiment | None = None,
+    cells: Sequence[Cell] = (),
+    selected: Mapping[str, Mapping[int, Scores]] | None = None,
 ) -> None:
     """Print every cell that the experiment refers to beside our scores."""
     from feature_repo.console import Table, console  # rich: not for a caller in Python
@@ -111,7 +134,7 @@ def beside_tables(
         table.add_column("score")
         for name in ("ours", "paper", "difference"):
             table.add_column(name, justify="right")
-        for each in beside(cell, seeds):
+        for each in beside(cell, seeds, selected):
             spread = "" if each.deviation is None else f" ± {100 * each.deviation:.1f}"
             table.add_row(
                 each.score.replace(".", " "),
@@ -121,6 +144,13 @@ def beside_tables(
             )
         console.print(table)
         judged = f" that passed verdict {asked.verdict!r}" if asked.verdict else ""
-        console.print(f"the paper's is on {cell.subset}; ours on {rows} test rows{judged}", highlight=False)
+        parts = ", ".join(
+            f"{name} of {int(next(iter(those.values())).support.sum())}"
+            for name, those in (selected or {}).items()
+        )
+        console.print(
+            f"the paper's is on {cell.subset}; ours on {rows} test rows{judged}{f' ({parts})' if parts else ''}",
+            highlight=False,
+        )
     for caveat in caveats(asked, file, rows) if asked.reference or cells else []:
         console.print(caveat, style="yellow", highlight=False)

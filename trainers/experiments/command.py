@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from trainers.experiments.experiment import Experiment
 
 
-_ELSEWHERE = ("title", "settings", "reference")  # keys that are shown in a table or a title of their own
+_ELSEWHERE = (
+    "title",
+    "settings",
+    "reference",
+    "assumed",
+)  # keys that are shown in a table or a title of their own
 
 
 def experiments(
@@ -92,12 +97,15 @@ def _show(one: Experiment, as_json: bool) -> None:
         if key in _ELSEWHERE or value in (None, "", []) or (key == "folds" and not one.chooses_folds):
             continue
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        console.print(f"  {key}: {text}", highlight=False, soft_wrap=True)
+        why = f" (assumed: {one.assumed[key]})" if key in one.assumed else ""
+        console.print(f"  {key}: {text}{why}", highlight=False, soft_wrap=True)
     table = Table(title="Settings")
     for column in ("setting", "value", "where from"):
         table.add_column(column)
     for key, entry in settings.items():
-        if key in one.settings:
+        if key in one.settings and key in one.assumed:
+            source = f"assumed: {one.assumed[key]}"
+        elif key in one.settings:
             source = f"this experiment, {one.paper}" if one.paper else "this experiment"
         else:
             source = f"assumed: {entry['why']}" if entry.get("assumed") else entry["source"]

@@ -59,6 +59,13 @@ class Experiment:
         profile: catalogue profile that says which view a slot means.
         settings: of the model and its training, where they are not its defaults.
         reference: the papers' cells to stand beside the result, by their names in ``reference.yaml``.
+        train_corpora: corpora, or domains such as ``acted``, whose rows alone train and select; all if empty.
+        train_on: name of a saved selection or verdict whose rows alone train; None for all.
+        start: run or group whose weights each seed and fold begins with; None for fresh ones.
+        starts_from: experiment whose runs it has to begin with, which the caller names as ``start``; None begins anew.
+        report: names of saved selections, or verdicts, whose test rows are scored by themselves, beside all.
+        row_weights: name of a verdict by whose measures training rows are weighed; None weighs them alike.
+        assumed: setting, or other key, to why it is so where the paper does not say.
     """
 
     name: str
@@ -77,6 +84,13 @@ class Experiment:
     profile: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     reference: tuple[str, ...] = ()
+    train_corpora: tuple[str, ...] = ()
+    train_on: str | None = None
+    start: str | None = None
+    starts_from: str | None = None
+    report: tuple[str, ...] = ()
+    row_weights: str | None = None
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def chooses_folds(self) -> bool:
@@ -139,6 +153,16 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "profile": _MAYBE,
     "settings": _MAPPING,
     "reference": _NAMES,
+    "train_corpora": _NAMES,
+    "train_on": _MAYBE,
+    "start": _MAYBE,
+    "starts_from": _MAYBE,
+    "report": _NAMES,
+    "row_weights": _MAYBE,
+    "assumed": (
+        "a mapping of settings or other keys to reasons",
+        lambda value: isinstance(value, dict) and all(map(_TEXT[1], value.values())),
+    ),
 }
 
 
@@ -205,7 +229,7 @@ def experiment_path(name: str) -> Path:
 
 
 def merged(below: Mapping[str, Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Values on top of others: a given key replaces, ``settings`` are put together, and one of null is taken away.
+    """Values on top of others: a given key replaces, settings are put together, and a setting of null is taken away.
 
     Raises:
         BadInputError: an unknown key, or a value of another type than the key takes.
@@ -218,7 +242,11 @@ def merged(below: Mapping[str, Any], given: Mapping[str, Any], where: str) -> di
             raise BadInputError(f"{where}: key {key!r} is {value!r}; allowed: {what}")
     settings = {**below.get("settings", {}), **given.get("settings", {})}
     settings = {key: value for key, value in settings.items() if value is not None}
-    return {**below, **given, "settings": settings}
+    # A reason goes with its value: what is given anew has its own, or none.
+    given_anew = {*given, *given.get("settings", {})}
+    below_assumed = {key: why for key, why in below.get("assumed", {}).items() if key not in given_anew}
+    assumed = {**below_assumed, **given.get("assumed", {})}
+    return {**below, **given, "settings": settings, "assumed": assumed}
 
 
 def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment:
@@ -258,6 +286,9 @@ def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment
             raise unknown_value(where, "reference", cell, reference_cells())
     _check_slots(where, made.slots)
     _check_settings(where, made)
+    for key in made.assumed:
+        if key not in made.settings and key not in KEYS:
+            raise unknown_value(where, "assumed", key, [*made.settings, *KEYS])
     return made
 
 

@@ -25,7 +25,8 @@ ProtocolOption = Annotated[
     typer.Option(
         help="[cyan]official[/cyan]: the corpus's train, dev and test; [cyan]speaker-folds[/cyan]: every speaker is"
         " tested once, by a model that has not heard them; [cyan]subject-folds[/cyan]: the same, rows of nobody known"
-        " split too; [cyan]session-folds[/cyan]: IEMOCAP's sessions, each tested once."
+        " split too; [cyan]session-folds[/cyan]: IEMOCAP's sessions, each tested once; [cyan]split:NAME[/cyan]: what"
+        " [cyan]affectstore split NAME[/cyan] saved; [cyan]leave-corpus-out[/cyan]: every corpus tested once."
     ),
 ]
 FoldsOption = Annotated[int, typer.Option(help="Number of folds for speaker-folds and subject-folds.")]
@@ -42,6 +43,41 @@ TrainJoinOption = Annotated[
     typer.Option(
         help="[cyan]inner[/cyan]: utterances that have every slot; [cyan]outer[/cyan]: that have any.",
         show_default="inner; outer for conversation",
+    ),
+]
+
+
+TrainCorpusOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--train-corpus",
+        help="Only this corpus or domain ([cyan]acted[/cyan]) trains and selects, all are tested; several times.",
+        show_default=False,
+    ),
+]
+TrainOnOption = Annotated[
+    str | None,
+    typer.Option(help="Only the rows of this saved selection or verdict train.", show_default=False),
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Begin with the weights of this run's group, each seed and fold with its own.",
+        show_default=False,
+    ),
+]
+ReportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Score the test rows of this saved selection or verdict by themselves too; several times.",
+        show_default=False,
+    ),
+]
+RowWeightsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Weigh training rows by how far they fall short of this verdict's thresholds.",
+        show_default=False,
     ),
 ]
 
@@ -149,4 +185,9 @@ _OPTIONS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "labels": ("labels", _as_it_is),
     "profile": ("profile", _or_none),
     "join": ("join", _or_none),
+    "train_corpora": ("train_corpus", _several),
+    "train_on": ("train_on", _or_none),
+    "start": ("start", _or_none),
+    "report": ("report", _several),
+    "row_weights": ("row_weights", _or_none),
 }

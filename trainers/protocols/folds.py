@@ -75,7 +75,7 @@ def subject_folds(
         rows = {
             part: np.sort(np.concatenate([own, alone[more[part]]])) for part, own in split.parts().items()
         }
-        splits.append(Split(split.fold, **rows))
+        splits.append(Split.of(split.fold, rows))
     if folds < 2 or not all(len(rows) for split in splits for rows in split.parts().values()):
         raise BadInputError(
             f"{folds} folds of {len(alone)} rows without a speaker leave a part empty; allowed: 2 or more folds, and"
@@ -130,7 +130,7 @@ def session_folds(
             "validation": names == validated,
             "test": names == tested,
         }
-        splits.append(Split(fold, **{part: np.flatnonzero(usable & rows) for part, rows in chosen.items()}))
+        splits.append(Split.of(fold, {part: np.flatnonzero(usable & rows) for part, rows in chosen.items()}))
     return Plan("session-folds", tuple(splits), True, told(labels, {}))
 
 
@@ -159,9 +159,8 @@ def _speaker_splits(
         trained = [name for name in others if name not in validated]
         chosen = {"train": trained, "validation": validated, "test": tested}
         splits.append(
-            Split(
-                fold,
-                **{part: np.flatnonzero(usable & np.isin(names, who)) for part, who in chosen.items()},
+            Split.of(
+                fold, {part: np.flatnonzero(usable & np.isin(names, who)) for part, who in chosen.items()}
             )
         )
     return tuple(splits)

@@ -63,7 +63,7 @@ def leave_corpus_out(
                     f"protocol 'leave-corpus-out' without {name}: the other corpora have no labelled {part} row"
                     " outside of their official test rows"
                 )
-        splits.append(Split(fold, **parts, tested=name))
+        splits.append(Split.of(fold, parts, name))
     # The official splits decide, and a snapshot does not hold them.
     used = manifest.filter(pl.Series(labelled)).select("utterance_id", pl.col("split").fill_null(""))
     return Plan(
@@ -83,7 +83,7 @@ def _validation(
     share: float,
 ) -> Index:
     """Of one corpus's labelled rows those that select."""
-    dev = rows[official[rows] == OFFICIAL["validation"]]
+    dev: Index = rows[official[rows] == OFFICIAL["validation"]]
     if len(dev):
         return dev
     held = max(2, round(1 / share))

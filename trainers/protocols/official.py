@@ -39,5 +39,5 @@ def official(
             )
     elsewhere = labelled & ~np.isin(split, list(OFFICIAL.values()))
     return Plan(
-        "official", (Split(0, **parts),), False, told(labels, {"no official split": int(elsewhere.sum())})
+        "official", (Split.of(0, parts),), False, told(labels, {"no official split": int(elsewhere.sum())})
     )

@@ -39,6 +39,11 @@ class Split:
     test: Index
     tested: str = ""
 
+    @classmethod
+    def of(cls, fold: int, parts: Mapping[str, Index], tested: str = "") -> Split:
+        """A fold of its three parts by name."""
+        return cls(fold, parts["train"], parts["validation"], parts["test"], tested)
+
     def parts(self) -> dict[str, Index]:
         """The three parts by name."""
         return {name: getattr(self, name) for name in PARTS}

@@ -37,6 +37,15 @@ def is_protocol(name: str) -> bool:
     return name in PROTOCOLS or (name.startswith(SAVED) and name != SAVED)
 
 
+def corpora_of(protocol: str, splits: SavedSplits) -> tuple[str, ...]:
+    """The corpora that a saved split is of; none, which means all, for another protocol.
+
+    Raises:
+        UnknownNameError: no such saved split.
+    """
+    return tuple(splits.load(protocol.removeprefix(SAVED)).corpora) if protocol.startswith(SAVED) else ()
+
+
 def plan_splits(
     protocol: str,
     manifest: pl.DataFrame,

@@ -47,7 +47,7 @@ def saved_split(split: SavedSplit, manifest: pl.DataFrame, labels: npt.NDArray[n
     )
     return Plan(
         SAVED + split.name,
-        (Split(0, **parts),),
+        (Split.of(0, parts),),
         by_speaker=apart == here,
         left_out=told(labels, {f"not in split {split.name}": int((labelled & (part == "")).sum())}),
         identity={"split": split.digest},

@@ -13,6 +13,8 @@ from feature_repo.console import JsonOption, RootOption, console
 from feature_repo.errors import BadInputError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from feature_repo.store import Store
     from trainers.runs.comparison import Comparison
     from trainers.runs.groups import RunGroup
@@ -33,6 +35,13 @@ def runs(
     common: Annotated[
         bool, typer.Option("--common", help="Compare on the test rows that all have, where they differ.")
     ] = False,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Score the test rows of this saved selection or verdict; several times for one run or group.",
+            show_default=False,
+        ),
+    ] = None,
     figures: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +68,8 @@ def runs(
 
     Where it errs: [cyan]affectstore runs 3f9a --slices[/cyan]
 
+    On TestA alone: [cyan]affectstore runs 3f9a --on audio-text-testa[/cyan]
+
     Figures: [cyan]affectstore runs 3f9a --figures figures --as png,pdf[/cyan]
     """
     from feature_repo.store import open_store
@@ -67,9 +78,9 @@ def runs(
     kinds = _suffixes(suffixes)
     store = open_store(root)
     if not names:
-        if figures is not None or common or by_slice:
+        if figures is not None or common or by_slice or on:
             raise BadInputError(
-                "--figures, --slices and --common are of runs that are named: affectstore runs NAME [NAME]..."
+                "--figures, --slices, --on and --common are of runs that are named: affectstore runs NAME [NAME]..."
             )
         _list(store, every, as_json)
         return
@@ -79,7 +90,12 @@ def runs(
     if by_slice:
         _slices(store, groups, as_json)
         return
-    comparisons = _compared(groups, common)
+    if on and len(groups) == 1:
+        _show_selected(store, groups[0], on, as_json)
+        return
+    comparisons = _compared(groups, common, _selected(store, on or []))
+    if on:
+        _tell(f"on the test rows of {on[0]}")
     if as_json:
         _print_json(groups, comparisons)
     elif comparisons:
@@ -146,18 +162,47 @@ def _slices(store: Store, groups: list[RunGroup], as_json: bool) -> None:
         slices_table(group, told[group.name])
 
 
-def _compared(groups: list[RunGroup], common: bool) -> dict[str, Comparison]:
+def _selected(store: Store, names: list[str]) -> pl.Series | None:
+    """The utterances that a comparison is on; None for all.
+
+    Raises:
+        BadInputError: several selections, of which each would be another comparison.
+    """
+    from trainers.named_ids import named_ids
+
+    if len(names) > 1:
+        raise BadInputError(f"--on {', '.join(names)}; allowed: one, where runs are compared")
+    return named_ids(store, names[0]).ids if names else None
+
+
+def _show_selected(store: Store, group: RunGroup, names: list[str], as_json: bool) -> None:
+    from trainers.runs.report import reported
+    from trainers.runs.selected_scores import selected_table
+
+    found, lacking = reported(store, group.whole, names)
+    if as_json:
+        told = {
+            name: {seed: {"rows": int(each.support.sum()), **each.summary()} for seed, each in seeds.items()}
+            for name, seeds in found.items()
+        }
+        typer.echo(json.dumps(told))
+        return
+    selected_table({**found, **lacking})
+
+
+def _compared(groups: list[RunGroup], common: bool, ids: pl.Series | None) -> dict[str, Comparison]:
     """By name of each group but the first, its comparison with the first, all on the same rows."""
     from trainers.runs.comparison import compare
 
     if len(groups) < 2:
         return {}
-    base, *others = (group.predictions() for group in groups)
+    each = [group.predictions() for group in groups]
+    base, *others = each if ids is None else [one.among(ids) for one in each]
     if common:
         from trainers.runs.predictions import common_rows
 
         base, *others = common_rows([base, *others])
-    return {each.name: compare(base, each) for each in others}
+    return {other.name: compare(base, other) for other in others}
 
 
 def _print_json(groups: list[RunGroup], comparisons: dict[str, Comparison]) -> None:

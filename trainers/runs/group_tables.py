@@ -12,6 +12,8 @@ from trainers.runs.comparison import LEVEL, RESAMPLES, Comparison
 from trainers.runs.groups import RunGroup, settings_that_differ
 from trainers.runs.tables import HEADLINE, confusion_table, data_and_settings, interval_words, slot_words
 
+# What of its data is shown with the settings, where a group has it.
+_DATA = ("train_corpora", "train_on", "row_weights", "start")
 _OF_ONE_RUN = ("fold", "seed", "snapshot")
 
 
@@ -137,6 +139,8 @@ def changed_settings(group: RunGroup) -> list[str]:
     defaults = _defaults(record["trainer"])
     told = [f"verdict={record['verdict']['name']}"] if "verdict" in record else []
     for name, value in group.settings().items():
+        if name in _DATA:
+            told.append(f"{name}={','.join(value) if isinstance(value, list) else value}")
         if name not in defaults or value == defaults[name]:
             continue
         if isinstance(value, dict):

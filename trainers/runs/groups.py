@@ -15,12 +15,13 @@ from feature_repo.files import FileLayer
 from feature_repo.recipe import digest
 from trainers.metrics import Scores
 from trainers.runs.predictions import Predictions, predictions_of
-from trainers.runs.run import Run, finished_runs
+from trainers.runs.run import Run, finished_run, finished_runs
 
 # What of a record tells settings apart, in the order in which a table shows it; then each entry of `settings`.
 _TOLD = (
     *("trainer", "base", "slots", "views", "corpora", "labels", "verdict", "join"),
-    *("protocol", "folds", "snapshot", "code_version", "parameters"),
+    *("train_corpora", "train_on", "row_weights", "start"),
+    *("protocol", "split", "folds", "snapshot", "code_version", "parameters"),
 )
 
 
@@ -79,6 +80,12 @@ class RunGroup:
         told = {name: record[name] for name in _TOLD if name in record}
         if "verdict" in told:
             told["verdict"] = record["verdict"]["name"]  # its thresholds and ids are of that name
+        for name in ("train_on", "row_weights"):
+            if name in told:
+                told[name] = record[name]["name"]
+        if "start" in told:  # another run of it for each seed
+            begun = finished_run(self.first.files, told["start"])
+            told["start"] = told["start"] if begun is None else group_name(begun)
         return told | run_values(self.first)
 
     def predictions(self) -> Predictions:

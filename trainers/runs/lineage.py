@@ -88,7 +88,7 @@ def runs_above(store: Store, keys: Iterable[str] | Mapping[str, str]) -> list[Ru
 
 
 def check_lineage(runs: Iterable[Run], parts: pl.DataFrame, *, by_speaker: bool) -> None:
-    """Refuse features that were learned from rows which are selected or scored on now.
+    """Refuse features, and weights to start from, of rows which are selected or scored on now.
 
     Args:
         runs: what the features were learned in, as :func:`upstream_runs` gives.
@@ -108,9 +108,9 @@ def check_lineage(runs: Iterable[Run], parts: pl.DataFrame, *, by_speaker: bool)
                 if len(shared):
                     what = column.removesuffix("_id")
                     raise LeakageError(
-                        f"the features of run {run.key} were learned from {len(shared)} {what}(s) of this run's"
-                        f" {' and '.join(ours)} rows, such as {shared[0]!r} ({theirs} rows there); allowed: features of"
-                        f" a run whose {theirs} rows are apart from them, such as the same protocol and fold"
+                        f"the features or weights of run {run.key} were learned from {len(shared)} {what}(s) of"
+                        f" this run's {' and '.join(ours)} rows, such as {shared[0]!r} ({theirs} rows there); allowed:"
+                        f" those of a run whose {theirs} rows are apart from them, such as the same protocol and fold"
                     )
 
 

@@ -38,6 +38,17 @@ class Predictions:
         """Scores per seed."""
         return [score(self.true, predicted, self.classes) for predicted in self.predicted]
 
+    def among(self, ids: pl.Series) -> Predictions:
+        """The same of these utterances alone.
+
+        Raises:
+            BadInputError: none of them is tested.
+        """
+        rows = np.flatnonzero(pl.Series(self.ids).is_in(ids.implode()).to_numpy())
+        if not len(rows):
+            raise BadInputError(f"{self.name}: none of these {len(ids)} utterances is a test row of it")
+        return self.only(rows)
+
     def only(self, rows: npt.NDArray[np.int64]) -> Predictions:
         """The same of these rows alone, by their indices."""
         ids = tuple(self.ids[row] for row in rows)

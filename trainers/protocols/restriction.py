@@ -1,0 +1,83 @@
+"""A protocol whose training rows are only some: of some corpora, or of a saved list of utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from feature_repo.corpus_domains import DOMAINS, domain_of
+from feature_repo.errors import BadInputError, UnknownNameError
+from trainers.named_ids import NamedIds
+from trainers.protocols.plan import Plan, Split
+
+
+def of_corpora(plan: Plan, manifest: pl.DataFrame, names: Sequence[str]) -> Plan:
+    """Only these corpora's rows train and select; the rows that are tested stay.
+
+    Args:
+        plan: a protocol's.
+        manifest: the training set's rows.
+        names: corpora, or domains such as ``acted``, each of which stands for its corpora among the rows.
+
+    Raises:
+        UnknownNameError: neither a corpus of these rows nor a domain that one of them is of.
+        BadInputError: nothing is left to train or to select on.
+    """
+    chosen = training_corpora(names, sorted(manifest["corpus"].unique()))
+    kept = manifest["corpus"].is_in(chosen).to_numpy()
+    made = _restricted(
+        plan, {"train": kept, "validation": kept}, f"of {', '.join(chosen)}", "not of a training corpus"
+    )
+    return replace(made, identity={**plan.identity, "train_corpora": chosen})
+
+
+def of_ids(plan: Plan, manifest: pl.DataFrame, named: NamedIds) -> Plan:
+    """Only these utterances train; the rows that select and that are tested stay.
+
+    Raises:
+        BadInputError: nothing is left to train on.
+    """
+    kept = manifest["utterance_id"].is_in(named.ids.implode()).to_numpy()
+    made = _restricted(
+        plan, {"train": kept}, f"in {named.name}", f"training rows that are not in {named.name}"
+    )
+    return replace(made, identity={**plan.identity, "train_on": {"name": named.name, "ids": named.digest}})
+
+
+def training_corpora(names: Sequence[str], corpora: Sequence[str]) -> list[str]:
+    """The corpora that names of corpora and domains mean, sorted.
+
+    Raises:
+        UnknownNameError: a name that means none.
+    """
+    chosen: set[str] = set()
+    for name in names:
+        meant = {name} & set(corpora) or {each for each in corpora if domain_of(each) == name}
+        if not meant:
+            domains = {domain_of(each) for each in corpora} & set(DOMAINS)
+            raise UnknownNameError("training corpus or domain", name, [*corpora, *sorted(domains)])
+        chosen |= meant
+    return sorted(chosen)
+
+
+def _restricted(plan: Plan, kept: Mapping[str, np.typing.NDArray[np.bool_]], which: str, reason: str) -> Plan:
+    splits: list[Split] = []
+    for split in plan.splits:
+        parts = {part: rows[kept[part][rows]] for part, rows in split.parts().items() if part in kept}
+        for part, rows in parts.items():
+            if not len(rows):
+                raise BadInputError(
+                    f"fold {split.fold}: no {part} row is {which}; allowed: names that leave some"
+                )
+        splits.append(Split.of(split.fold, {**split.parts(), **parts}, split.tested))
+    left = _used(plan.splits) - _used(splits)
+    return replace(
+        plan, splits=tuple(splits), left_out={**plan.left_out, reason: len(left)} if left else plan.left_out
+    )
+
+
+def _used(splits: Sequence[Split]) -> set[int]:
+    return {int(row) for split in splits for rows in split.parts().values() for row in rows}
