@@ -49,6 +49,6 @@ def check_stage_one(store: Store, start: Run, encoders: Mapping[str, str], confi
         if theirs.get(slot, digest) != digest:
             found = theirs[slot][:_DIGITS] or "none"
             raise BadInputError(
-                f"run {start.key} is no stage 1 of this model: the weights behind its slot {slot!r} are {found}, those of"
-                f" {slot}_model are {digest[:_DIGITS]}; allowed: a run on vectors of the same encoders"
+                f"run {start.key} is no stage 1 of this model: the weights behind its slot {slot!r} are {found},"
+                f" those of {slot}_model are {digest[:_DIGITS]}; allowed: a run on vectors of the same encoders"
             )

@@ -1,35 +1,18 @@
 """Stage 1 from stored features and with the encoders in the loop are the same training; stage 2 goes on from either."""
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load
+from transformers import AutoModel
 
+from feature_repo.errors import BadInputError
+from tests.extractors.encoders.tiny_roberta import build_tiny_roberta
 from tests.trainers.end_to_end.planted_recordings import Recordings
-from trainers.config import TrainingConfig, resolve
-from trainers.models import model_config
-from trainers.runs.run import Run
+from tests.trainers.end_to_end.small_runs import end_to_end, settings, stage_1
 from trainers.train import train
-
-SMALL = {"width": 16, "depth": 1, "heads": 2, "max_epochs": 3, "batch_size": 16, "lr": 1e-3}
-
-
-def settings(model: str, recordings: Recordings | None = None, **given: Any) -> TrainingConfig:
-    own = recordings.settings if recordings else {}
-    return resolve(model_config(model), values={**SMALL, **own, **given})
-
-
-def stage_1(recordings: Recordings, **given: Any) -> Run:
-    config = settings("token-transformer", **given)
-    return train(recordings.store, ["speech", "text"], config=config, protocol="official").runs[0]
-
-
-def end_to_end(recordings: Recordings, *, join: Any = None, start: Any = (), **given: Any) -> Run:
-    config = settings("end-to-end", recordings, **given)
-    done = train(
-        recordings.store, ["audio_steps"], config=config, protocol="official", join=join, start=start
-    )
-    return done.runs[0]
 
 
 @pytest.mark.parametrize("join", ["inner", "outer"])
@@ -58,3 +41,45 @@ def test_frozen_encoders_in_the_loop_give_the_losses_of_stored_features(
     )
     assert looped.record["rows"] == stored.record["rows"]
     assert looped.record["parameters"] == stored.record["parameters"]
+
+
+def test_stage_2_begins_where_stage_1_ended_and_moves_the_encoders(recordings: Recordings) -> None:
+    first = stage_1(recordings)
+    still = {"lr": 1e-12, "speech_lr": 1e-12, "text_lr": 1e-12, "max_epochs": 1}
+    second = end_to_end(recordings, start=[first], **still)
+    columns = [name for name in first.predictions().columns if name.startswith("p_")]
+    np.testing.assert_allclose(
+        second.predictions().select(columns).to_numpy(),
+        first.predictions().select(columns).to_numpy(),
+        atol=1e-5,
+    )
+    assert second.record["start"] == first.key
+    assert second.record["upstream"] == [first.key]
+    moved = end_to_end(recordings, start=[first], lr=1e-3, speech_lr=1e-3, text_lr=1e-3)
+    assert moved.key != second.key
+    before, after = load(second.checkpoint()), load(moved.checkpoint())
+    for part in ("encoders.speech.encoder.layers.2", "encoders.text.encoder.layer.1", "projections", "head"):
+        names = [name for name in before if name.startswith(part)]
+        assert names
+        assert all(
+            not torch.allclose(before[name], after[name], atol=1e-5) for name in names if "weight" in name
+        )
+
+
+def test_a_start_of_other_encoders_or_another_pooling_is_refused(
+    recordings: Recordings, tmp_path: Path
+) -> None:
+    first = stage_1(recordings)
+    other = build_tiny_roberta(tmp_path / "other")
+    model = AutoModel.from_pretrained(other, add_pooling_layer=False)
+    with torch.no_grad():
+        model.embeddings.word_embeddings.weight.mul_(1.1)
+    model.save_pretrained(other)
+    with pytest.raises(
+        BadInputError, match=r"no stage 1 of this model: the weights behind its slot 'text' are"
+    ):
+        end_to_end(recordings, start=[first], text_model=str(other))
+    frozen = end_to_end(recordings, encoders="frozen")
+    with pytest.raises(BadInputError, match=r"behind its slot 'text'"):
+        end_to_end(recordings, start=[frozen], text_model=str(other))
+    assert end_to_end(recordings, start=[frozen], max_epochs=1).record["start"] == frozen.key
