@@ -1,7 +1,7 @@
 """What extractors of sound share: the policy for unusable media, the limits of length, the decoder's version."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,6 +17,7 @@ from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import identity_settings
 
 Unusable = Literal["drop", "silence"]
+Embedded = Features | npt.NDArray[Any] | Mapping[str, Features]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class AudioModelSettings(AudioSettings, ModelSettings):
 
 
 class AudioExtractor(Extractor):
-    """An extractor of sound with one output, named after its modality.
+    """An extractor of sound; a subclass with one output gives just its value.
 
     Attributes:
         code_version: raised whenever the numbers change.
@@ -77,7 +78,6 @@ class AudioExtractor(Extractor):
 
     def extract(self, batch: Sequence[Item]) -> list[Outputs]:
         """The outcome of each item, in the batch's order."""
-        (output,) = self.recipes()
         outcomes: list[Outputs | None] = []
         usable: list[Waveform] = []
         for item in batch:
@@ -87,11 +87,17 @@ class AudioExtractor(Extractor):
             except MediaError as error:
                 outcomes.append(self.without_media(error.fault()))
         computed = iter(self.embed(usable) if usable else ())
-        return [{output: _features(next(computed))} if outcome is None else outcome for outcome in outcomes]
+        return [self._outputs(next(computed)) if outcome is None else outcome for outcome in outcomes]
 
     @abstractmethod
-    def embed(self, waveforms: Sequence[Waveform]) -> Sequence[Features | npt.NDArray[Any]]:
-        """Features of usable sounds, in order."""
+    def embed(self, waveforms: Sequence[Waveform]) -> Sequence[Embedded]:
+        """Features of usable sounds, in order: of the one output, or by output."""
+
+    def _outputs(self, embedded: Embedded) -> Outputs:
+        if isinstance(embedded, Mapping):
+            return embedded
+        (output,) = self.recipes()
+        return {output: embedded if isinstance(embedded, Features) else Features(np.asarray(embedded))}
 
     def without_media(self, fault: Fault) -> Outputs:
         """The fault, or a marked silence where the settings say so."""
@@ -117,7 +123,3 @@ class AudioExtractor(Extractor):
                 f"{item.utterance_id}: silent, no sample above -80 dBFS", decoded_s=round(seconds, 3)
             )
         return samples
-
-
-def _features(value: Features | npt.NDArray[Any]) -> Features:
-    return value if isinstance(value, Features) else Features(np.asarray(value))

@@ -36,7 +36,9 @@ def extract(
     root: RootOption = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", "-p", help="Named set of extractors: classic, wheels, checked or paper."),
+        typer.Option(
+            "--profile", "-p", help="Named set of extractors: classic, wheels, ssl, checked or paper."
+        ),
     ] = None,
     extractor: Annotated[
         str | None,

@@ -22,6 +22,7 @@ _STEP_BYTES = 4  # a float32 for each step
 # Steps of an utterance by its seconds: a face in each sampled frame, or in each of the frames around.
 _STEPS: Mapping[str, Callable[[float], float]] = {
     "audio": lambda seconds: seconds * SAMPLE_RATE,
+    "speech": lambda seconds: seconds * 50,  # frames of 20 ms
     "faces": lambda seconds: len(frame_times(seconds, "seconds")),
     "offsets": lambda seconds: len(frame_times(seconds, "offsets")),
 }

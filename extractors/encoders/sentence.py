@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from extractors.encoders.hidden_states import Encoded, steps_of
 from feature_repo.errors import BadInputError
 
 _HIDDEN_KEYS = ("hidden_size", "d_model", "dim")
@@ -59,19 +57,6 @@ def _pooling_modes(config: dict[str, Any]) -> int:
     if mode is not None:
         return 1 if isinstance(mode, str) else len(mode)
     return sum(bool(value) for key, value in config.items() if key.startswith("pooling_mode_")) or 1
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What a batch of texts became.
-
-    Attributes:
-        pooled: ``[texts, pooled width]`` float32.
-        tokens: per text ``[its tokens, token width]``, special tokens left out; None when not asked for.
-    """
-
-    pooled: npt.NDArray[np.float32]
-    tokens: list[npt.NDArray[Any]] | None
 
 
 class SentenceEncoder:
@@ -158,7 +143,4 @@ class SentenceEncoder:
             pooled = outputs["sentence_embedding"].float().cpu().numpy()
             if mask is None:
                 return Encoded(pooled, None)
-            # All words of the batch leave the device at once; a copy per text would cost more than the model.
-            words = outputs["token_embeddings"][mask].half().cpu().numpy()
-            ends = np.cumsum(mask.sum(dim=1).cpu().numpy())
-        return Encoded(pooled, np.split(words, ends[:-1]))
+            return Encoded(pooled, steps_of(outputs["token_embeddings"], mask))

@@ -8,10 +8,9 @@ from extractors.encoders.sentence import SentenceEncoder, sentence_widths
 from extractors.protocol import Item, Outputs
 from extractors.registry import register
 from extractors.settings import ModelSettings, Settings, runtime
-from extractors.text_extractor import TextExtractor, TextSettings
+from extractors.text_extractor import TextExtractor, TextSettings, word_outputs
 from extractors.weights import locate, weights_digest
 from feature_repo.errors import BadInputError
-from feature_repo.outcome import Features
 from feature_repo.recipe import Recipe, identity_settings
 
 CODE_VERSION = 1
@@ -102,23 +101,5 @@ class Sentence(TextExtractor):
     def extract(self, batch: Sequence[Item]) -> list[Outputs]:
         """One forward pass over the batch's texts."""
         assert self._encoder is not None, "load() comes first"
-        texts = [item.text for item in batch if item.text.strip()]
-        tokens = self.settings.tokens
-        nothing: Outputs = dict.fromkeys(self.recipes(), Features(None, "empty text"))
-        if not texts:
-            return [nothing] * len(batch)
-        encoded = self._encoder.encode(texts, tokens=tokens)
-        computed: list[Outputs] = []
-        for index in range(len(texts)):
-            if encoded.tokens is None:
-                computed.append({"text": Features(encoded.pooled[index])})
-            elif len(encoded.tokens[index]):
-                computed.append(
-                    {"text": Features(encoded.pooled[index]), "text_steps": Features(encoded.tokens[index])}
-                )
-            else:
-                computed.append(
-                    {"text": Features(encoded.pooled[index]), "text_steps": Features(None, "no tokens")}
-                )
-        following = iter(computed)
-        return [next(following) if item.text.strip() else nothing for item in batch]
+        encoder, tokens = self._encoder, self.settings.tokens
+        return word_outputs(batch, self.recipes(), lambda texts: encoder.encode(texts, tokens=tokens))

@@ -74,6 +74,22 @@ def tiny_wavlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_wavlm_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A WavLM without a head, small enough for a test."""
+    from tests.extractors.encoders.tiny_wavlm import build_tiny_wavlm
+
+    return build_tiny_wavlm(tmp_path_factory.mktemp("wavlm") / "states")
+
+
+@pytest.fixture(scope="session")
+def tiny_roberta_states(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A RoBERTa without a head, small enough for a test."""
+    from tests.extractors.encoders.tiny_roberta import build_tiny_roberta
+
+    return build_tiny_roberta(tmp_path_factory.mktemp("roberta") / "states")
+
+
+@pytest.fixture(scope="session")
 def small_face_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tests/extractors/face/face_items.py builds its models, each when it is first asked for."""
     return tmp_path_factory.mktemp("faces")

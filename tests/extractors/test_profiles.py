@@ -29,6 +29,10 @@ def test_the_profiles_are_as_the_readme_tells():
     assert speaker.settings.model == create("xvector").settings.model
     assert (face.name, face.settings.detector) == ("facenet512", "yolov8")
     assert (transcript.name, level.name) == ("fasterwhisper", "level")
+    text, speech, audio = profile_extractors("ssl")
+    assert (text.settings.model, text.settings.pooling) == ("FacebookAI/roberta-base", "cls")
+    assert (speech.settings.model, speech.settings.pooling) == ("microsoft/wavlm-base", "mean-std")
+    assert audio.name == "waveform"
 
 
 def test_overrides_replace_a_profiles_settings():
@@ -38,7 +42,9 @@ def test_overrides_replace_a_profiles_settings():
 
 
 def test_names_that_do_not_exist_are_told():
-    with pytest.raises(UnknownNameError, match="profile 'wheel'; allowed: checked, classic, paper, wheels"):
+    with pytest.raises(
+        UnknownNameError, match="profile 'wheel'; allowed: checked, classic, paper, ssl, wheels"
+    ):
         profile_extractors("wheel")
     with pytest.raises(
         UnknownNameError, match="extractor of profile classic 'sentence'; allowed: hashing, hog, mfcc"

@@ -29,11 +29,16 @@ TEXTS = [
 ]
 
 
+TOKENS = {"wavlm": "frames", "roberta": "tokens"}  # settings that ask for sequences too
+
+
 def at_hand(name: str, request: pytest.FixtureRequest) -> Extractor:
     """The extractor with a model that this machine has; skips when there is none."""
     settings = {"sentence": {"model": MINILM}}
     if name == "xvector":
         settings["xvector"] = {"model": str(request.getfixturevalue("tiny_wavlm"))}
+    if name in ("wavlm", "roberta"):
+        settings[name] = {"model": str(request.getfixturevalue(f"tiny_{name}_states")), TOKENS[name]: "yes"}
     if name == "fasterwhisper":
         settings[name] = {"model": str(request.getfixturevalue("tiny_whisper")), "compute_type": "float32"}
     if name == "giventranscript":
@@ -154,13 +159,15 @@ def test_different_inputs_give_different_outputs(extractor, request):
 
 
 def test_recipes_of_all_extractors_import_no_model_library(
-    tiny_wavlm, tiny_whisper, small_face_models, tmp_path
+    tiny_wavlm, tiny_wavlm_states, tiny_roberta_states, tiny_whisper, small_face_models, tmp_path
 ):
     program = f"""
 import sys
 from extractors.registry import create, extractor_names
 from feature_repo.errors import BadInputError
 settings = {{"sentence": {{"model": {MINILM!r}}}, "xvector": {{"model": {str(tiny_wavlm)!r}}},
+            "wavlm": {{"model": {str(tiny_wavlm_states)!r}}},
+            "roberta": {{"model": {str(tiny_roberta_states)!r}}},
             "onnxface": {face_settings("onnxface", small_face_models)!r},
             "facenet512": {face_settings("facenet512", small_face_models)!r},
             "fasterwhisper": {{"model": {str(tiny_whisper)!r}}},
@@ -178,7 +185,7 @@ print(stated, sorted(heavy))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     stated, heavy = done.stdout.strip().split(" ", 1)
-    assert int(stated) >= 13
+    assert int(stated) >= 15
     assert heavy == "[]"
 
 
