@@ -78,7 +78,7 @@ class NamedSelections:
         twice = rows.filter(pl.col("utterance_id").is_duplicated())
         if twice.height:
             raise BadInputError(
-                f"selection {selection.name!r}: {twice['utterance_id'].min()} is in it twice; allowed: once"
+                f"selection {selection.name!r}: {twice['utterance_id'].min()!s} is in it twice; allowed: once"
             )
         self._tables.save(selection.name, rows, {"made": dict(selection.made), "created": selection.created})
 

@@ -96,7 +96,7 @@ class SavedSplits:
         twice = split.rows.filter(pl.col("utterance_id").is_duplicated())
         if twice.height:
             raise BadInputError(
-                f"split {split.name!r}: {twice['utterance_id'].min()} is in it twice; allowed: once"
+                f"split {split.name!r}: {twice['utterance_id'].min()!s} is in it twice; allowed: once"
             )
         other = split.rows.filter(~pl.col("part").is_in(PARTS).fill_null(False))
         if other.height:

@@ -7,12 +7,11 @@ import numpy.typing as npt
 import polars as pl
 
 from feature_repo.errors import BadInputError
+from feature_repo.leakage import APART
 from feature_repo.splits import PARTS, SavedSplit
 from trainers.protocols.plan import Plan, Split, check_apart, known_speakers, told
 
 SAVED = "split:"
-# Rules that put no speaker of a corpus into two parts; a corpus that is in one part whole is so by itself.
-_APART = ("speaker", "train", "test")
 
 
 def saved_split(split: SavedSplit, manifest: pl.DataFrame, labels: npt.NDArray[np.int64]) -> Plan:
@@ -40,7 +39,7 @@ def saved_split(split: SavedSplit, manifest: pl.DataFrame, labels: npt.NDArray[n
     rules = split.made.get("rules", {})
     corpora = manifest["corpus"].to_numpy()
     here = sorted(set(corpora[np.concatenate(list(parts.values()))]))
-    apart = [name for name in here if rules.get(name) in _APART]
+    apart = [name for name in here if rules.get(name) in APART]
     kept = np.isin(corpora, apart)
     check_apart(
         {name: known_speakers(manifest, rows[kept[rows]]) for name, rows in parts.items()}, "speaker", 0
