@@ -131,7 +131,7 @@ def test_the_kan_adapters_own_settings_are_no_papers() -> None:
 @pytest.mark.parametrize("kind", [AdapterConfig, KANConfig])
 def test_a_key_holds_a_later_setting_only_where_it_was_changed(kind: type[AdapterConfig]) -> None:
     later = {"clip_norm", "accumulate", "ema", "precision", "corpus_weights", "optimizer"}
-        later |= {"class_balance", "corpus_balance"}
+    later |= {"class_balance", "corpus_balance"}
     plain = identity_values(kind())
     assert set(plain) == {item.name for item in dataclasses.fields(kind)} - later
     changed = identity_values(resolve(kind, ["ema=0.99", "lr=0.001", "accumulate=1"]))

@@ -286,9 +286,6 @@ def experiment_of(name: str, where: str, given: Mapping[str, Any]) -> Experiment
             raise unknown_value(where, "reference", cell, reference_cells())
     _check_slots(where, made.slots)
     _check_settings(where, made)
-    for key in made.assumed:
-        if key not in made.settings and key not in KEYS:
-            raise unknown_value(where, "assumed", key, [*made.settings, *KEYS])
     return made
 
 
@@ -343,6 +340,9 @@ def _check_settings(where: str, made: Experiment) -> None:
     for key in made.settings:
         if key not in names:
             raise unknown_key(f"{where}: settings of model {made.model}", key, names)
+    for key in made.assumed:  # a setting that was taken away since is still one
+        if key not in names and key not in KEYS:
+            raise unknown_value(where, "assumed", key, [*names, *KEYS])
     try:
         made.config()
     except BadInputError as error:
