@@ -320,6 +320,8 @@ def _tell_report(
     console.print(table)
     for reason, count in report.faults_by_reason.most_common():
         console.print(f"  {count:,} failed with {reason}", style="yellow", highlight=False)
+    for reason, count in report.nothings_by_reason.most_common():
+        console.print(f"  {count:,} stored as nothing: {reason}", highlight=False)
     if not tried:
         console.print("nothing to do: 0 utterances computed, no model was loaded")
     skipped = sum(view.skipped_faults for view in report.views.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,13 @@ from feature_repo.manifest_command import manifest
 from feature_repo.pull_command import pull
 from feature_repo.select_command import select
 from feature_repo.split_command import split
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from feature_repo.store import Store
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -114,10 +121,16 @@ def faults(
     root: RootOption = None,
     as_json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Show at most this many faults a view.", min=1)] = 20,
+    nothing: Annotated[
+        bool,
+        typer.Option(
+            "--nothing", help="Instead, those whose row holds nothing: silence by policy, no face, no text."
+        ),
+    ] = False,
 ) -> None:
     """List the utterances that have no features, each with its reason. Open faults alone: what was mended is gone.
 
-    Example: [cyan]affectstore faults --limit 5[/cyan]
+    Examples: [cyan]affectstore faults --limit 5[/cyan], [cyan]affectstore faults --nothing[/cyan]
     """
     import polars as pl
 
@@ -128,6 +141,9 @@ def faults(
     if view is not None and view not in store.views():
         raise UnknownNameError("view", view, store.views())
     manifest = store.manifest()
+    if nothing:
+        _tell_nothings(store, [view] if view else store.views(), manifest, limit, as_json)
+        return
     told = []
     for name in store.views() if view is None else [view]:
         failed = utterance_states(store, name, manifest).filter(pl.col("state") == "faulted")
@@ -163,6 +179,32 @@ def faults(
     console.print(
         "a replaced file is tried again by itself; try the rest with [cyan]affectstore extract --retry-faults[/cyan]"
     )
+
+
+def _tell_nothings(
+    store: Store, views: Sequence[str], manifest: pl.DataFrame, limit: int, as_json: bool
+) -> None:
+    """Rows that are up to date and hold nothing, each with the reason that was stored with it."""
+    from feature_repo.coverage import utterance_states
+
+    empty = {
+        name: utterance_states(store, name, manifest).filter(state="nothing").sort("utterance_id")
+        for name in views
+    }
+    if as_json:
+        rows = [{"view": name, **row} for name, found in empty.items() for row in found.iter_rows(named=True)]
+        typer.echo(json.dumps([{key: row[key] for key in ("view", "utterance_id", "note")} for row in rows]))
+        return
+    for name, found in empty.items():
+        if found.height:
+            table = Table("utterance", "reason", title=f"{name}: {found.height:,} hold nothing")
+            for utterance_id, note in found.head(limit).select("utterance_id", "note").iter_rows():
+                table.add_row(utterance_id, note)
+            console.print(table)
+            if found.height > limit:
+                console.print(f"and {found.height - limit:,} more: --limit {found.height}")
+    if not any(found.height for found in empty.values()):
+        console.print("no row holds nothing")
 
 
 def use(

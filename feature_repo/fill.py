@@ -69,10 +69,14 @@ class ViewReport:
 
 @dataclass
 class FillReport:
-    """What a fill did, by view, and its faults by reason (``stage: error``)."""
+    """What a fill did, by view, its faults by reason (``stage: error``), and rows that hold nothing by their reason.
+
+    The reason of a nothing is its note up to the first colon: ``silence: clip.wav is cut off`` counts as ``silence``.
+    """
 
     views: dict[str, ViewReport] = field(default_factory=dict)
     faults_by_reason: Counter[str] = field(default_factory=Counter)
+    nothings_by_reason: Counter[str] = field(default_factory=Counter)
 
     @property
     def computed(self) -> int:
@@ -232,6 +236,8 @@ def fill(
                     report.faults_by_reason[f"{stored.stage}: {stored.error}"] += 1
                 else:
                     report.views[view].computed += 1
+                    if stored.note is not None:
+                        report.nothings_by_reason[stored.note.partition(":")[0]] += 1
                 if on_progress:
                     on_progress(1)
     except StoreWriteError:
