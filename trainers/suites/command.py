@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +35,10 @@ from trainers.experiments.options import (
 if TYPE_CHECKING:
     from feature_repo.store import Store
     from trainers.config import TrainingConfig
+    from trainers.experiments.experiment import Experiment
+    from trainers.suites.suite import Suite
     from trainers.suites.suite_results import SuiteResult
+    from trainers.suites.variant import Variant
     from trainers.train import Progress
 
 
@@ -77,6 +80,9 @@ def suite(
             "--only", help="Only this variant, and what it begins from; may be given several times."
         ),
     ] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only tell what the variants are, and what they want in the store.")
+    ] = False,
     workers: Annotated[
         int, typer.Option(min=1, help="Processes that train at once, a seed of a variant each.")
     ] = 1,
@@ -125,7 +131,10 @@ def suite(
     if only:
         asked = asked.only(only)
     asked = asked.changed(given_values(context), settings or [])
-    asked.experiments()
+    made = asked.experiments()
+    if show:
+        show_suite(asked, made)
+        return
     store = open_store(root)
     from trainers.device import chosen_device
     from trainers.suites.suite_results import results_frame
@@ -152,6 +161,10 @@ def suite(
     for failed in done.failed:
         err.print(f"{failed} failed: {done.untold[failed]}", style="red", markup=False, highlight=False)
     if done.failed:
+        for line in asked.prepare:
+            err.print(
+                f"  wanted before it: {line}", style="dim", markup=False, highlight=False, soft_wrap=True
+            )
         raise typer.Exit(1)
 
 
@@ -178,6 +191,50 @@ def _tell(
     shown_in = console if printed else err
     for path in (store.files.url(done.path), *written):
         shown_in.print(f"written: {path}", highlight=False, soft_wrap=True)
+
+
+def show_suite(asked: Suite, made: Mapping[str, Experiment]) -> None:
+    """Print what each variant is, and what the suite wants in the store.
+
+    Args:
+        asked: the suite, with options on top.
+        made: its experiments.
+    """
+    console.print(f"[bold]{asked.name}[/bold] {asked.title}", highlight=False)
+    if asked.paper:
+        console.print(f"  {asked.paper}", highlight=False)
+    table = Table(title="Variants")
+    columns = ("variant", "model", "slots", "corpora", "protocol", "profile", "seeds", "what else")
+    for column in columns:
+        table.add_column(column, no_wrap=column == "variant")
+    for variant in asked.variants:
+        one = made[variant.name]
+        table.add_row(
+            variant.name,
+            one.model,
+            ", ".join(one.slots),
+            ", ".join(one.corpora) or "all",
+            one.protocol,
+            one.profile or "",
+            ", ".join(map(str, one.seeds)),
+            "; ".join(_else(variant, one)),
+        )
+    console.print(table)
+    if asked.prepare:
+        console.print("wanted in the store:", highlight=False)
+    for line in asked.prepare:
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _else(variant: Variant, one: Experiment) -> list[str]:
+    told = [f"{key}={value}" for key, value in one.settings.items()]
+    told += [f"begins from {' or '.join(variant.start)}"] if variant.start else []
+    told += [f"adapted by {variant.adapt}"] if variant.adapt else []
+    told += [f"needs {', '.join(variant.needs)}"] if variant.needs else []
+    train = [*variant.train_domains, *one.train_corpora, *([one.train_on] if one.train_on else [])]
+    told += [f"trains on {', '.join(train)}"] if train else []
+    told += [f"rows weighed by {one.row_weights}"] if one.row_weights else []
+    return told
 
 
 def suites_table(names: list[str], as_json: bool) -> None:

@@ -14,7 +14,7 @@ from trainers.experiments.settings_file import read_settings_file, unknown_key
 from trainers.suites.variant import Variant, in_order, variant_of
 
 SUITES = Path(__file__).parent
-KEYS = ("title", "paper", "experiment", "variants", "cost", "drop", "relative")
+KEYS = ("title", "paper", "prepare", "experiment", "variants", "cost", "drop", "relative")
 _NEEDED = ("title", "variants")
 _SUFFIXES = (".yaml", ".yml")
 _FLAGS = ("cost", "relative")
@@ -33,6 +33,7 @@ class Suite:
         cost: whether parameters, operations and latency are measured.
         drop: shares of slots that are taken away at test, ascending; none if empty.
         relative: whether the change against the first is told in percent too.
+        prepare: commands that bring what the variants read into the store, in words.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Suite:
     cost: bool = False
     drop: tuple[float, ...] = ()
     relative: bool = False
+    prepare: tuple[str, ...] = ()
 
     def changed(self, given: Mapping[str, Any], settings: Sequence[str] = ()) -> Suite:
         """The suite on other data, or with other settings, below what its variants change.
@@ -156,6 +158,9 @@ def _checked(path: Path, given: Mapping[str, Any]) -> Suite:
     for key in _FLAGS:
         if type(given.get(key, False)) is not bool:
             raise BadInputError(f"{where}: key {key!r} is {given[key]!r}; allowed: true, false")
+    prepare = given.get("prepare") or []
+    if not isinstance(prepare, list) or not all(isinstance(line, str) for line in prepare):
+        raise BadInputError(f"{where}: key 'prepare' is {prepare!r}; allowed: a list of commands")
     suite = Suite(
         name=path.stem,
         title=str(given["title"]),
@@ -168,6 +173,7 @@ def _checked(path: Path, given: Mapping[str, Any]) -> Suite:
         cost=given.get("cost", False),
         drop=_rates(where, given.get("drop") or []),
         relative=given.get("relative", False),
+        prepare=tuple(prepare),
     )
     in_order(suite.variants, where)
     made = suite.experiments()  # a slip is told before anything is trained

@@ -15,6 +15,7 @@ import polars as pl
 import torch
 
 from feature_repo.conversations import Dialogues
+from feature_repo.corpus_domains import domain_of
 from feature_repo.errors import AffectStoreError, BadInputError
 from feature_repo.training_set import TrainingSet
 from trainers.complexity import Complexity, complexity
@@ -25,6 +26,7 @@ from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.models import model_reads, run_slots, trained_model
 from trainers.named_ids import named_ids
 from trainers.prediction.robustness import run_data, scores_with_drop
+from trainers.protocols.registry import corpora_of
 from trainers.runs.run import Run
 from trainers.suites.adapted_slots import with_adapted_slots
 from trainers.suites.suite import Suite
@@ -121,9 +123,7 @@ class _Running:
     def __post_init__(self) -> None:
         self.variants = in_order(self.suite.variants)
         self.experiments = self.suite.experiments()
-        reported = dict.fromkeys(
-            each for one in self.experiments.values() for each in getattr(one, "report", ())
-        )
+        reported = dict.fromkeys(each for one in self.experiments.values() for each in one.report)
         self.selections = {each: frozenset(named_ids(self.store, each).ids) for each in reported}
 
     def one_by_one(self, on_training: OnTraining | None) -> None:
@@ -201,7 +201,7 @@ class _Running:
             return None
         asked = self.experiments[variant.name]
         if variant.train_domains:
-            asked = replace(asked, train_corpora=_of_domains(variant, asked.corpora or corpora))
+            asked = replace(asked, train_corpora=_of_domains(self.store, variant, asked))
         if variant.start:
             lost = [each for each in variant.start if each not in self.results]
             if lost:
@@ -264,13 +264,14 @@ def _answers(name: str, corpus: str) -> bool:
     return name == corpus or (name.startswith(f"{corpus}-") and is_stand_in(name))
 
 
-def _of_domains(variant: Variant, corpora: Sequence[str]) -> tuple[str, ...]:
-    from feature_repo.domains import domain_of
-
-    found = tuple(name for name in corpora if domain_of(name) in variant.train_domains)
+def _of_domains(store: Store, variant: Variant, asked: Experiment) -> tuple[str, ...]:
+    """The domains that a variant trains on, of which there are corpora."""
+    corpora = asked.corpora or corpora_of(asked.protocol, store.splits) or store.corpora()
+    there = {domain_of(name) for name in corpora}
+    found = tuple(name for name in variant.train_domains if name in there)
     if not found:
         raise BadInputError(
-            f"none of the corpora {', '.join(corpora)} is of domain {' or '.join(variant.train_domains)}"
+            f"none of the corpora {', '.join(sorted(corpora))} is of domain {' or '.join(variant.train_domains)}"
         )
     return found
 
