@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -162,6 +163,24 @@ def outdated(store: Store, verdict: NamedVerdict) -> list[str]:
     if changed:
         told.append(f"changed since: {', '.join(changed)}")
     return told
+
+
+def warn_outdated(store: Store, verdict: NamedVerdict, *, stacklevel: int = 3) -> None:
+    """Warn of a verdict that was judged from other rows than the store holds now; it is used as it is.
+
+    Args:
+        store: the store.
+        verdict: the verdict.
+        stacklevel: whose line the warning names, as ``warnings.warn`` counts; 3 is who called the caller.
+    """
+    if told := outdated(store, verdict):
+        warnings.warn(
+            f"verdict {verdict.name!r} ({verdict.origin}, {verdict.created}) is not of what the store holds now: "
+            f"{'; '.join(told)}; judge again with `affectstore quality --save {verdict.name}`, or import its list "
+            "again",
+            StaleVerdictWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def _fields(verdict: NamedVerdict) -> dict[str, Any]:

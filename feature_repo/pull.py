@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +24,7 @@ from feature_repo.labels import LabelScheme, scheme
 from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
 from feature_repo.manifest_store import MANIFEST
 from feature_repo.mirror import Mirror, mirror_of
-from feature_repo.named_verdicts import StaleVerdictWarning, outdated
+from feature_repo.named_verdicts import warn_outdated
 from feature_repo.recipe import Recipe
 from feature_repo.resolution import Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
@@ -191,13 +190,7 @@ def _verified(
 ) -> tuple[npt.NDArray[np.int64], AppliedVerdict]:
     """Those of the asked manifest rows that passed the named verdict, in their order, and what it did."""
     verdict = store.verdicts.load(name)
-    if told := outdated(store, verdict):
-        warnings.warn(
-            f"verdict {name!r} ({verdict.origin}, {verdict.created}) is not of what the store holds now: "
-            f"{'; '.join(told)}; judge again with `affectstore quality --save {name}`, or import its list again",
-            StaleVerdictWarning,
-            stacklevel=4,
-        )
+    warn_outdated(store, verdict, stacklevel=5)
     rows = (
         manifest[asked]
         .select("utterance_id")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.named_ids import named_ids
 from feature_repo.named_tables import now
+from feature_repo.named_verdicts import warn_outdated
 from feature_repo.selection import Selection
 from feature_repo.selections import NamedSelection
 from feature_repo.splits import PARTS
@@ -29,11 +31,12 @@ class Choice:
         emotions: values of the manifest's ``emotion`` column.
         split: name of a saved split: only its utterances.
         part: of that split.
-        verdict: name of a verdict: only what passed it.
+        verdict: name of a verdict: only what passed it; a ``StaleVerdictWarning`` tells of one that is outdated.
         failed: only what the verdict removed instead; what it did not judge is neither.
         unseen_texts: only utterances whose text stands verbatim in no training utterance of the split; one without a
             text is unseen.
-        random_like: name of a selection or verdict: of what the rest leaves, so many at random as are of that list.
+        random_like: name of a selection or verdict (see :func:`~feature_repo.named_ids.named_ids`): of what the rest
+            leaves, so many at random as are of that list.
         seed: of the random choice.
     """
 
@@ -84,12 +87,13 @@ def select(store: Store, name: str, choice: Choice) -> NamedSelection:
         pool = _of_split(pool, manifest, saved, choice)
     if choice.verdict is not None:
         verdict = store.verdicts.load(choice.verdict)
+        warn_outdated(store, verdict)
         made["verdict_digest"] = verdict.ids_digest
         judged = verdict.rows.filter(~pl.col("passed") if choice.failed else pl.col("passed"))
         pool = pool.join(judged, on="utterance_id", how="semi")
     ids = pool["utterance_id"].sort().to_list()
     if choice.random_like is not None:
-        like = set(_listed(store, choice.random_like)).intersection(ids)
+        like = set(named_ids(store, choice.random_like).ids).intersection(ids)
         if not like:
             raise BadInputError(
                 f"no utterance of {choice.random_like!r} is among the {len(ids):,} to choose from at random; allowed:"
@@ -123,17 +127,3 @@ def _of_split(pool: pl.DataFrame, manifest: pl.DataFrame, saved: SavedSplit, cho
         texts = training["text"].drop_nulls().unique().implode()
         pool = pool.filter(~pl.col("text").is_in(texts).fill_null(False) | (pl.col("text") == ""))
     return pool
-
-
-def _listed(store: Store, name: str) -> list[str]:
-    """The utterances of a selection, or those that passed a verdict."""
-    selections, verdicts = store.selections.names(), store.verdicts.names()
-    if name in selections and name in verdicts:
-        raise BadInputError(
-            f"{name!r} is a selection and a verdict; remove one, or save it under another name"
-        )
-    if name in selections:
-        return store.selections.load(name).ids
-    if name in verdicts:
-        return store.verdicts.load(name).ids
-    raise UnknownNameError("selection or verdict", name, [*selections, *verdicts])

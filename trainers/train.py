@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.named_ids import named_ids
 from feature_repo.quality_weights import quality_weights
 from trainers.config import TrainingConfig
 from trainers.end_to_end.config import EndToEndConfig
 from trainers.metrics import Scores
 from trainers.models import model_name, model_reads
-from trainers.named_ids import named_ids
 from trainers.optimisation import check_precision
 from trainers.protocols.plan import NO_LABEL, Plan, Split
 from trainers.protocols.registry import corpora_of, plan_splits

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.named_verdicts import NamedVerdict
+from feature_repo.named_verdicts import NamedVerdict, StaleVerdictWarning
 from feature_repo.selecting import Choice, random_ids, select
 from feature_repo.selections import NamedSelection
 from feature_repo.split_making import make_split
@@ -50,6 +50,14 @@ def test_by_verdict_passed_failed_and_neither(store):
     meld = store.manifest(["meld"])["utterance_id"].to_list()
     assert ids(store, verdict="v") == sorted(meld[::3])
     assert ids(store, verdict="v", failed=True) == sorted(meld[1::3])
+
+
+def test_a_verdict_of_rows_that_are_gone_is_used_and_told(store):
+    store.write_manifest("meld", talked("meld", 9))
+    with pytest.warns(StaleVerdictWarning, match="verdict 'v'.*4 of its utterances are no longer"):
+        assert len(ids(store, verdict="v")) == 18
+    with pytest.warns(StaleVerdictWarning, match="verdict 'v'"):
+        assert len(ids(store, corpora=("meld",), random_like="v")) == 18
 
 
 def test_unseen_texts_are_those_of_no_training_utterance(store):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from feature_repo.errors import BadInputError
+from feature_repo.named_ids import named_ids
 from trainers.experiments.experiment import Experiment
-from trainers.named_ids import named_ids
 from trainers.runs.run import Run
 from trainers.start import started_runs
 from trainers.train import Progress, Trained, train

@@ -10,7 +10,7 @@ import polars as pl
 
 from feature_repo.corpus_domains import DOMAINS, domain_of
 from feature_repo.errors import BadInputError, UnknownNameError
-from trainers.named_ids import NamedIds
+from feature_repo.named_ids import NamedIds
 from trainers.protocols.plan import Plan, Split
 
 

@@ -168,7 +168,7 @@ def _selected(store: Store, names: list[str]) -> pl.Series | None:
     Raises:
         BadInputError: several selections, of which each would be another comparison.
     """
-    from trainers.named_ids import named_ids
+    from feature_repo.named_ids import named_ids
 
     if len(names) > 1:
         raise BadInputError(f"--on {', '.join(names)}; allowed: one, where runs are compared")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from feature_repo.errors import BadInputError
+from feature_repo.named_ids import named_ids
 from trainers.metrics import Scores
-from trainers.named_ids import named_ids
 from trainers.runs.run import Run
 from trainers.runs.selected_scores import scores_on
 

@@ -16,7 +16,8 @@ import torch
 
 from feature_repo.conversations import Dialogues
 from feature_repo.corpus_domains import domain_of
-from feature_repo.errors import AffectStoreError, BadInputError
+from feature_repo.errors import AffectStoreError, BadInputError, UnknownNameError
+from feature_repo.named_ids import named_ids
 from feature_repo.training_set import TrainingSet
 from trainers.complexity import Complexity, complexity
 from trainers.config import TrainingConfig
@@ -24,7 +25,6 @@ from trainers.experiments.experiment import Experiment
 from trainers.experiments.training import train_experiment
 from trainers.fusion.examples import DialogueExamples, UtteranceExamples
 from trainers.models import model_reads, run_slots, trained_model
-from trainers.named_ids import named_ids
 from trainers.prediction.robustness import run_data, scores_with_drop
 from trainers.protocols.registry import corpora_of
 from trainers.runs.run import Run
@@ -71,7 +71,7 @@ def run_suite(
         on_training: told ``(what, settings)`` before each training; may give its callbacks.
 
     Raises:
-        UnknownNameError: a saved selection that does not exist; or, of no variant, a slot, corpus, verdict or profile.
+        UnknownNameError: where no variant has a result, a slot, corpus, verdict or profile that does not exist.
         BadInputError: a name that no file can have, no worker, or no variant with a result.
     """
     if not _NAME.fullmatch(name or suite.name):
@@ -123,8 +123,13 @@ class _Running:
     def __post_init__(self) -> None:
         self.variants = in_order(self.suite.variants)
         self.experiments = self.suite.experiments()
-        reported = dict.fromkeys(each for one in self.experiments.values() for each in one.report)
-        self.selections = {each: frozenset(named_ids(self.store, each).ids) for each in reported}
+        self.selections: dict[str, frozenset[str]] = {}
+        self.unselected: dict[str, str] = {}
+        for name in dict.fromkeys(each for one in self.experiments.values() for each in one.report):
+            try:
+                self.selections[name] = frozenset(named_ids(self.store, name).ids)
+            except UnknownNameError as error:  # a store without acted corpora has no TestA
+                self.unselected[name] = str(error)
 
     def one_by_one(self, on_training: OnTraining | None) -> None:
         """Train the variants in this process."""
@@ -200,6 +205,7 @@ class _Running:
             )
             return None
         asked = self.experiments[variant.name]
+        asked = replace(asked, report=tuple(each for each in asked.report if each in self.selections))
         if variant.train_domains:
             asked = replace(asked, train_corpora=_of_domains(self.store, variant, asked))
         if variant.start:
@@ -246,6 +252,7 @@ class _Running:
             self.selections,
             {each: self.untold[each] for each in names if each in self.untold},
             tuple(each for each in names if each in self.failed),
+            self.unselected,
         )
 
 

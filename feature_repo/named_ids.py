@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.named_verdicts import StaleVerdictWarning, outdated
+from feature_repo.named_verdicts import warn_outdated
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -61,10 +60,5 @@ def named_ids(store: Store, name: str) -> NamedIds:
         selection = store.selections.load(plain)
         return NamedIds(name, pl.Series(selection.ids, dtype=pl.String), selection.digest)
     verdict = store.verdicts.load(plain)
-    if told := outdated(store, verdict):
-        warnings.warn(
-            f"verdict {plain!r} is not of what the store holds now: {'; '.join(told)}",
-            StaleVerdictWarning,
-            stacklevel=3,
-        )
+    warn_outdated(store, verdict, stacklevel=4)
     return NamedIds(name, pl.Series(verdict.ids, dtype=pl.String), verdict.ids_digest)
