@@ -236,7 +236,7 @@ def fill(
                     report.faults_by_reason[f"{stored.stage}: {stored.error}"] += 1
                 else:
                     report.views[view].computed += 1
-                    if stored.note is not None:
+                    if stored.note:  # empty where there is something
                         report.nothings_by_reason[stored.note.partition(":")[0]] += 1
                 if on_progress:
                     on_progress(1)

@@ -195,6 +195,7 @@ def test_corrupt_files_are_dropped_each_with_its_reason(corrupted: Store):
     assert all(f"{name}.wav" in row["message"] + row["facts"] for name, row in faults.items())
     for line in ("2 failed with decode: Undecodable", "1 failed with media: SilentAudio"):
         assert line in told
+    assert "stored as nothing" not in told
     # The corpus is smaller by them, which is what the policy means.
     assert corrupted.pull(["speech"]).ids == ["c/good"]
 
