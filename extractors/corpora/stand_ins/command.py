@@ -16,7 +16,10 @@ def stand_in(
         typer.Argument(help="Whose layout: cremad, emovdb, esd, iemocap, mead, ravdess, savee or tess."),
     ],
     folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")],
-    speakers: Annotated[int, typer.Option("--speakers", help="How many speakers.")] = 4,
+    speakers: Annotated[
+        int | None,
+        typer.Option("--speakers", help="How many speakers.", show_default="4, or all where there are fewer"),
+    ] = None,
     per_emotion: Annotated[
         int, typer.Option("--per-emotion", help="Utterances of each emotion by each speaker.")
     ] = 4,
@@ -24,8 +27,9 @@ def stand_in(
 ) -> None:
     """Write a made-up corpus in a real one's layout, to try things without its licence. Stop it and run it again.
 
-    Voices are synthetic and emotions audible to some degree: scores on it say nothing about the real corpus. In a
-    store its name ends with -standin, and so in every table.
+    Voices are synthetic, emotions audible to some degree: scores on it say nothing about the real corpus.
+
+    In a store its name ends with -standin, and so in every table.
 
     Example: [cyan]affectstore stand-in cremad /tmp/cremad --speakers 6[/cyan]
     """

@@ -12,6 +12,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 
 MARK = "stand-in.json"
 SUFFIX = "-standin"  # the corpus's name in a store ends with it, so that every table tells
+_SPEAKERS = 4
 _VERSION = 1  # raised whenever the files change
 
 
@@ -41,7 +42,7 @@ def make_stand_in(
     corpus: str,
     folder: Path,
     *,
-    speakers: int = 4,
+    speakers: int | None = None,
     per_emotion: int = 4,
     seed: int = 0,
     on_clip: Callable[[int, int], None] | None = None,
@@ -51,7 +52,7 @@ def make_stand_in(
     Args:
         corpus: a corpus that has a layout here.
         folder: made if absent; another stand-in or anything else in it is refused.
-        speakers: how many of the corpus's speakers.
+        speakers: how many of the corpus's speakers; by default four, or all where there are fewer.
         per_emotion: utterances of each emotion by each speaker; of some corpora fewer are neutral.
         seed: decides voices and takes; the same seed gives the same files.
         on_clip: told how many clips are done and how many there will be.
@@ -63,6 +64,7 @@ def make_stand_in(
     if corpus not in LAYOUTS:
         raise UnknownNameError("corpus that has a stand-in", corpus, LAYOUTS)
     layout = LAYOUTS[corpus]
+    speakers = min(_SPEAKERS, len(layout.speakers)) if speakers is None else speakers
     for what, given, most in (
         ("speakers", speakers, len(layout.speakers)),
         ("per-emotion", per_emotion, layout.most),

@@ -25,7 +25,7 @@ def test_a_stand_in_is_made_told_and_ingested_under_a_name_that_tells(
     monkeypatch.setenv("AFFECTSTORE_ROOT", str(tmp_path / "store"))
     init_store(str(tmp_path / "store"))
     folder = tmp_path / "tess"
-    told = run("stand-in", "tess", folder, "--speakers", 2, "--per-emotion", 1)
+    told = run("stand-in", "tess", folder, "--per-emotion", 1)  # both of two speakers
     assert "14 made-up clips" in told
     assert f"affectstore ingest tess {folder}  (is named tess-standin)" in told
     assert "was there already" in run("stand-in", "tess", folder, "--speakers", 2, "--per-emotion", 1)
