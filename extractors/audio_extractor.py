@@ -1,5 +1,6 @@
 """What extractors of sound share: the policy for unusable media, the limits of length, the decoder's version."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from extractors.media import MediaError, MissingMedia, SilentAudio, TooShort
+from extractors.noise import Noise, with_noise
 from extractors.protocol import SAMPLE_RATE, Extractor, Item, Needs, Outputs, Waveform
 from extractors.settings import ModelSettings, Settings
 from extractors.sound import DECODE_VERSION, is_silent
@@ -16,6 +18,7 @@ from feature_repo.errors import BadInputError
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import identity_settings
 
+_NOISE_DB = 20.0
 Unusable = Literal["drop", "silence"]
 Embedded = Features | npt.NDArray[Any] | Mapping[str, Features]
 
@@ -29,10 +32,16 @@ class AudioSettings(Settings):
             fault; ``silence`` is a stored nothing with the note "silence: <reason>", which keeps the utterance in an
             outer join (DESIGN 8.2, papers/003 1.6). A missing file is a fault under both.
         max_seconds: only so much is read, from the start; 0 is everything.
+        noise: added to what is read (:func:`~extractors.noise.with_noise`), for robustness: a view of its own.
+        noise_db: signal to noise, decibels.
+        noise_seed: another noise for every utterance.
     """
 
     unusable: Unusable = "drop"
     max_seconds: float = 0.0
+    noise: Noise = "none"
+    noise_db: float = _NOISE_DB
+    noise_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,6 +49,10 @@ class AudioSettings(Settings):
             raise BadInputError(
                 f"max_seconds={self.max_seconds}: must be 0 (everything) or a positive number"
             )
+        if not math.isfinite(self.noise_db):
+            raise BadInputError(f"noise_db={self.noise_db}: must be a number of decibels")
+        if self.noise == "none" and (self.noise_db, self.noise_seed) != (_NOISE_DB, 0):
+            raise BadInputError("noise_db and noise_seed say nothing without noise=white or noise=babble")
 
 
 @dataclass(frozen=True)
@@ -122,4 +135,6 @@ class AudioExtractor(Extractor):
             raise SilentAudio(
                 f"{item.utterance_id}: silent, no sample above -80 dBFS", decoded_s=round(seconds, 3)
             )
-        return samples
+        settings = self.settings
+        key = f"{settings.noise_seed}/{item.utterance_id}"
+        return with_noise(samples, settings.noise, settings.noise_db, key)

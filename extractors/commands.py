@@ -85,6 +85,7 @@ def extract(
     [cyan]affectstore extract -e hashing -s context=7 -s prefix=yes --as context-7[/cyan]
     """
     from extractors.shard import Shard
+    from extractors.transcript_source import reading_transcripts
     from feature_repo.store import open_store
 
     part = Shard.parse(shard) if shard else None
@@ -93,6 +94,7 @@ def extract(
     manifest = store.manifest(corpus)
     if manifest.is_empty():
         raise BadInputError(f"{store.root} has no utterances; start with `affectstore ingest CORPUS FOLDER`")
+    chosen = [reading_transcripts(store, each) for each in chosen]
     ids = [each for each in manifest["utterance_id"] if part.holds(each)] if part else None
     if plan:
         _tell_plan(store, chosen, corpus, ids, retry_faults, device)

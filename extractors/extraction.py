@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from extractors.protocol import Extractor
 from extractors.runner import Runner
+from extractors.transcript_source import heard, reading_transcripts
 from feature_repo.fill import FillReport, ViewPlan, fill
 from feature_repo.store import Store
 
@@ -46,7 +47,14 @@ def extract(
     for extractor in extractors:
         for remark in extractor.remarks(store.manifest()["utterance_id"]):
             warnings.warn(remark, stacklevel=2)
-    runner = Runner(extractors, store.manifest(corpora), device=device, on_load=on_load)
+    extractors = [reading_transcripts(store, extractor) for extractor in extractors]
+    runner = Runner(
+        extractors,
+        store.manifest(corpora),
+        device=device,
+        heard=lambda transcript: heard(store, transcript),
+        on_load=on_load,
+    )
     slots = {recipe.slot: recipe.view for recipe in runner.recipes()}
     try:
         report = fill(

@@ -72,6 +72,8 @@ class Runner:
         decode_threads: files decoded side by side, ahead of the models.
         window_s: seconds of decoded sound that meet in batches; about as much again is decoded ahead.
         window_bytes: bytes of what was seen of frames that meet in batches.
+        heard: gives the (utterance_id, text) of a recipe of transcripts by its fingerprint, for extractors of text that
+            read what was heard.
         on_load: told an extractor's name when its model is loaded.
 
     Attributes:
@@ -87,6 +89,7 @@ class Runner:
         decode_threads: int | None = None,
         window_s: float = WINDOW_S,
         window_bytes: int = WINDOW_BYTES,
+        heard: Callable[[str], pl.DataFrame] | None = None,
         on_load: Callable[[str], None] | None = None,
     ) -> None:
         self.extractors = extractors
@@ -96,7 +99,7 @@ class Runner:
         self.window_s = window_s
         self.window_bytes = window_bytes
         self.loaded: list[str] = []
-        self._on_load = on_load
+        self._heard, self._on_load = heard, on_load
         self._ready: list[Extractor] = []
 
     def recipes(self) -> list[Recipe]:
@@ -155,9 +158,20 @@ class Runner:
         self._load(work.extractor)
         rows = self._rows([work], "utterance_id", "language")
         # All rows, since what is read for one may stand in others of its dialogue.
-        read = dict(zip(self.manifest["utterance_id"], work.extractor.texts(self.manifest), strict=True))
+        said = self._said(work.extractor)
+        read = dict(zip(said["utterance_id"], work.extractor.texts(said), strict=True))
         items = [Item(name, read[name] or "", None, language) for name, language in rows]
         yield from self._batches(work, items)
+
+    def _said(self, extractor: Extractor) -> pl.DataFrame:
+        """The manifest with the words that the extractor reads: the corpus's, or what was heard."""
+        inputs = {name for recipe in extractor.recipes().values() for name in recipe.inputs}
+        if not inputs:
+            return self.manifest
+        if self._heard is None:
+            raise BadInputError(f"extractor {extractor.name!r} reads transcripts, and there are none here")
+        words = self._heard(*inputs)
+        return self.manifest.drop("text").join(words, on="utterance_id", how="left", maintain_order="left")
 
     def _nothing(self, work: _Work) -> Iterator[Yielded]:
         self._load(work.extractor)

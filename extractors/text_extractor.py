@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from extractors.corruption import corrupted_texts
 from extractors.protocol import Extractor, Item, Needs, Outputs
-from extractors.settings import Settings
+from extractors.settings import Settings, runtime
 from feature_repo.context import SEPARATOR, TextReading
 from feature_repo.errors import BadInputError
 from feature_repo.outcome import Features
+from feature_repo.recipe import Reads
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from extractors.encoders.hidden_states import Encoded
 
 S = TypeVar("S", bound="TextSettings")
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,18 @@ class TextSettings(Settings):
         context: turns before the utterance that are read with it, at most; 7 and 9 in papers/003 section 2.3.
         prefix: whether each turn begins with ``speaker=<id>`` (papers/003 section 2.3).
         separator: stands between two turns.
+        transcript: read what was heard instead of the corpus's text: a view of transcripts or their slot.
+        corrupt: share of words that are lost or mistaken (:func:`~extractors.corruption.corrupted`), for robustness: a
+            view of its own.
+        corrupt_seed: other words of every utterance.
     """
 
     context: int = 0
     prefix: bool = False
     separator: str = SEPARATOR
+    transcript: str = runtime("")  # the recipe's input
+    corrupt: float = 0.0
+    corrupt_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,17 +51,42 @@ class TextSettings(Settings):
             raise BadInputError(f"context={self.context}: must be at least 0")
         if self.separator != SEPARATOR and not self.context:
             raise BadInputError(f"separator={self.separator!r}: there is nothing to separate with context=0")
+        if not 0 <= self.corrupt <= 1:
+            raise BadInputError(f"corrupt={self.corrupt}: must be a share of the words, 0 to 1")
+        if self.corrupt_seed and not self.corrupt:
+            raise BadInputError(f"corrupt_seed={self.corrupt_seed}: there is nothing to draw with corrupt=0")
 
     @property
     def reading(self) -> TextReading:
         """What is read of a dialogue."""
         return TextReading(self.context, self.prefix, self.separator)
 
+    @property
+    def reads(self) -> Reads:
+        """What a row's content key hashes."""
+        return "rows" if self.transcript else "text"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Fingerprint of the transcripts' recipe, where they are read.
+
+        Raises:
+            BadInputError: the transcripts were not looked up in a store.
+        """
+        if self.transcript and not _FINGERPRINT.fullmatch(self.transcript):
+            raise BadInputError(
+                f"transcript={self.transcript!r}: must be the fingerprint of a recipe of transcripts; a view or slot "
+                "is known to a store alone (extractors.transcript_source)"
+            )
+        return (self.transcript,) if self.transcript else ()
+
 
 def own_words(settings: S) -> S:
     """The settings with which a text is read by itself, whoever says it: as it is compared with another text."""
-    plain = TextSettings()
-    return replace(settings, context=plain.context, prefix=plain.prefix, separator=plain.separator)
+    plain: dict[str, Any] = {
+        item.name: item.default for item in fields(TextSettings) if item.name != "batch_size"
+    }
+    return replace(settings, **plain)
 
 
 class TextExtractor(Extractor):
@@ -64,7 +100,12 @@ class TextExtractor(Extractor):
         return len(item.text)
 
     def texts(self, manifest: pl.DataFrame) -> pl.Series:
-        """What is read for each row of whole dialogues."""
+        """What is read for each row of whole dialogues; each turn's words are corrupted by themselves."""
+        settings = self.settings
+        if settings.corrupt:
+            manifest = manifest.with_columns(
+                corrupted_texts(manifest, settings.corrupt, settings.corrupt_seed)
+            )
         return self.settings.reading.texts(manifest)
 
 

@@ -108,6 +108,9 @@ def wanted_keys(
     if "text" in recipe.manifest_columns:
         rows = rows.filter(pl.col("text").is_not_null())
     if recipe.reads == "rows":
+        if not reading.plain:
+            heard = _heard_keys(recipe, manifest, live_keys(recipe.inputs[0]), reading)
+            return rows.select("utterance_id").join(heard, on="utterance_id", maintain_order="left")
         return _derived_keys(recipe, rows, live_keys, speaker_inputs)
     if recipe.reads == "speaker":
         return _speaker_keys(recipe, rows, live_keys(recipe.inputs[0]), reviews)
@@ -152,6 +155,18 @@ def _derived_keys(
         for row in read.select(*columns, *values).iter_rows()
     ]
     return read.select("utterance_id", pl.Series("content_key", keys, pl.String))
+
+
+def _heard_keys(
+    recipe: Recipe, manifest: pl.DataFrame, live: pl.DataFrame, reading: TextReading
+) -> WantedKeys:
+    """The keys of dialogues' transcripts: each stands for its words where :class:`TextReading` puts them together."""
+    (transcript,) = recipe.inputs
+    words = live.select("utterance_id", text="content_key")
+    heard = manifest.drop("text").join(words, on="utterance_id", how="left", maintain_order="left")
+    read = reading.texts(heard)
+    keys = [None if text is None else content_key("heard", transcript, text) for text in read]
+    return heard.select("utterance_id", content_key=pl.Series(keys, dtype=pl.String)).drop_nulls()
 
 
 def _input_parts(inputs: Sequence[str], row: Sequence[str | None]) -> list[str]:

@@ -51,10 +51,18 @@ class Hashing(TextExtractor):
     def recipes(self) -> Mapping[str, Recipe]:
         """One pooled text recipe."""
         # The width is the recipe's own field; as a setting it would only repeat it.
-        settings = {key: value for key, value in identity_settings(self.settings).items() if key != "width"}
+        settings = self.settings
+        stated = {key: value for key, value in identity_settings(settings).items() if key != "width"}
         return {
             "text": Recipe(
-                "text", self.name, CODE_VERSION, "text", "pooled", self.settings.width, settings=settings
+                "text",
+                self.name,
+                CODE_VERSION,
+                settings.reads,
+                "pooled",
+                settings.width,
+                settings=stated,
+                inputs=settings.inputs,
             )
         }
 

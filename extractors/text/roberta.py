@@ -71,13 +71,14 @@ class Roberta(TextExtractor):
                 "text",
                 self.name,
                 CODE_VERSION,
-                "text",
+                settings.reads,
                 "pooled",
                 pooled_width(settings.pooling, width),
                 weights=weights_digest(folder),
                 compute_dtype=settings.compute_dtype,
                 languages=settings.languages,
                 settings=stated,
+                inputs=settings.inputs,
             )
             self._recipes["text"] = pooled
             if settings.tokens:

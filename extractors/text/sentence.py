@@ -67,13 +67,14 @@ class Sentence(TextExtractor):
                 "text",
                 self.name,
                 CODE_VERSION,
-                "text",
+                settings.reads,
                 "pooled",
                 widths.pooled,
                 weights=weights_digest(folder),
                 compute_dtype=settings.compute_dtype,
                 languages=settings.languages,
                 settings=identity_settings(settings),
+                inputs=settings.inputs,
             )
             self._recipes["text"] = common
             if settings.tokens:
