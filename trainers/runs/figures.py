@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,9 @@ def confusion_of(seeds: Sequence[Scores], title: str, told: str) -> Any:
     axes.set(xlabel="predicted; in each cell % of the true class, and utterances", ylabel="true (utterances)")
     over = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
-    axes.set_title(f"{told}{over}", fontsize=8.5, weight="normal")
+    # A heading as wide as the cells below it.
+    heading = textwrap.wrap(f"{told}{over}", 24 + 8 * len(columns))
+    axes.set_title("\n".join(heading), fontsize=8.5, weight="normal")
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("% of the true class")
     bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])

@@ -25,6 +25,7 @@ from trainers.experiments.options import (
     FoldsOption,
     OnlyFoldOption,
     ProtocolOption,
+    ReportOption,
     SeedsOption,
     SetOption,
     SlotsOption,
@@ -69,6 +70,7 @@ def suite(
     corpus: CorpusOption = None,
     verdict: VerdictOption = None,
     labels: SchemeOption = "seven",
+    report: ReportOption = None,
     profile: ProfileOption = None,
     results: Annotated[
         str | None,
@@ -231,7 +233,7 @@ def _else(variant: Variant, one: Experiment) -> list[str]:
     told += [f"begins from {' or '.join(variant.start)}"] if variant.start else []
     told += [f"adapted by {variant.adapt}"] if variant.adapt else []
     told += [f"needs {', '.join(variant.needs)}"] if variant.needs else []
-    train = [*variant.train_domains, *one.train_corpora, *([one.train_on] if one.train_on else [])]
+    train = [*(variant.train_domains or one.train_corpora), *([one.train_on] if one.train_on else [])]
     told += [f"trains on {', '.join(train)}"] if train else []
     told += [f"rows weighed by {one.row_weights}"] if one.row_weights else []
     return told

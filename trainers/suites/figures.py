@@ -228,4 +228,6 @@ def _told(score: str) -> str:
 
 def _title(result: SuiteResult, where: str = "") -> str:
     corpora = ", ".join(result.variants[0].trained.runs[0].record["corpora"])
-    return "\n".join(textwrap.wrap(f"{result.suite.title} ({corpora}){where}", _TITLE_LETTERS))
+    return "\n".join(
+        textwrap.wrap(f"{result.suite.title} ({corpora}){where}", _TITLE_LETTERS, break_on_hyphens=False)
+    )

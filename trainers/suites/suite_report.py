@@ -17,7 +17,10 @@ from trainers.runs.predictions import Predictions, predictions_of
 from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
 
 # Keys of which a change makes another experiment of it than the paper's.
-_DECISIVE = ("model", "slots", "corpora", "labels", "protocol", "verdict", "join", "settings", "profile")
+_DECISIVE = (
+    *("model", "slots", "corpora", "labels", "protocol", "verdict", "join", "settings", "profile"),
+    *("train_corpora", "train_on", "row_weights"),
+)
 LEAVE_CORPUS_OUT = "leave-corpus-out"
 
 
@@ -278,6 +281,7 @@ def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:
             for row in table.rows
             if isinstance(row.against, str)
         ]
+    told += [f"{name} is not scored by itself: {why}" for name, why in result.unselected.items()]
     told += [f"{name}: {why.splitlines()[-1]}" for name, why in result.untold.items()]
     return told
 

@@ -54,6 +54,7 @@ class SuiteResult:
         selections: ids of each saved selection whose test rows are scored by themselves.
         untold: variants without a result, and why.
         failed: those of them that went wrong; others need a corpus that the store does not have.
+        unselected: selections that the store does not have, and what it has.
     """
 
     suite: Suite
@@ -62,6 +63,7 @@ class SuiteResult:
     selections: Mapping[str, frozenset[str]] = field(default_factory=dict)
     untold: Mapping[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    unselected: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def selection(self) -> str:

@@ -100,7 +100,7 @@ def test_a_killed_suite_leaves_no_process_and_goes_on_to_equal_results(
     planted: Planted, tmp_path: Path, how: signal.Signals
 ) -> None:
     other = _copy(planted, tmp_path)
-    file, script = _file(tmp_path, 150), tmp_path / "run.py"
+    file, script = _file(tmp_path, 60), tmp_path / "run.py"
     script.write_text(_SCRIPT)
     cache = str(planted.store.cache.parent)
     words = [sys.executable, str(script), planted.store.root, cache, str(file), "2"]
@@ -135,7 +135,7 @@ def test_a_killed_suite_leaves_no_process_and_goes_on_to_equal_results(
 
 @pytest.mark.long
 def test_a_process_that_dies_takes_its_piece_alone(planted: Planted, tmp_path: Path) -> None:
-    asked = load_suite(str(_file(tmp_path, 400))).changed({"seeds": (0, 1)})
+    asked = load_suite(str(_file(tmp_path, 40))).changed({"seeds": (0, 1)})
     one, two = pieces_of("one", asked.experiments()["one"], None)
     killed: list[int] = []
 
