@@ -45,9 +45,9 @@ class Recordings:
 
 
 def recording_rows(rows: int = 50) -> pl.DataFrame:
-    """Two corpora of as many rows: ``acted`` without dialogues, ``meld`` in dialogues of five turns."""
+    """Two corpora of as many rows: ``ravdess`` without dialogues, ``meld`` in dialogues of five turns."""
     frames = []
-    for corpus in ("acted", "meld"):
+    for corpus in ("ravdess", "meld"):
         number = range(rows)
         emotions = [EMOTIONS[row % 3] for row in number]
         texts = [f"{SAID[emotion]} {row % 11}" for row, emotion in zip(number, emotions, strict=True)]

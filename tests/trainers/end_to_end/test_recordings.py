@@ -89,7 +89,7 @@ def test_the_turns_before_are_read_even_those_without_a_label_or_a_sound(recordi
     assert texts["meld/u000"] == first
     assert texts["meld/u001"] == second
     assert texts["meld/u005"] == "speaker=s11 get out of it 5"  # another dialogue
-    assert texts["acted/u002"] == "speaker=s00 get out of it 2"
+    assert texts["ravdess/u002"] == "speaker=s00 get out of it 2"
     assert "meld/u003" not in texts
     fourth = f"{second} </s> speaker=s00 get out of it 2 </s> speaker=s01 the table is here 3"
     assert texts["meld/u004"] == f"{fourth} </s> speaker=s00 oh how wonderful 4"

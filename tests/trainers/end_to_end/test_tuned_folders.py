@@ -77,7 +77,7 @@ def test_what_a_tuned_encoder_has_seen_is_no_test_of_its_vectors(recordings: Rec
     assert above.record["upstream"] == [run.key]
     # Test rows become training rows and the other way round.
     rows = recording_rows().with_columns(split=pl.col("split").replace({"train": "test", "test": "train"}))
-    for corpus in ("acted", "meld"):
+    for corpus in ("ravdess", "meld"):
         recordings.store.write_manifest(corpus, rows.filter(pl.col("corpus") == corpus))
     with pytest.raises(LeakageError, match=f"run {run.key} were learned from"):
         train(recordings.store, [recipe.view], config=config, protocol="official")

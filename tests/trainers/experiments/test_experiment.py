@@ -12,10 +12,12 @@ from trainers.experiments.experiment import Experiment, experiment_names, load_e
 from trainers.experiments.reference import reference_cells
 from trainers.fusion.config import MambaFusionConfig
 from trainers.fusion.slots import Slot
-from trainers.models import fresh_model
+from trainers.models import END_TO_END, fresh_model
 
 # What the paper's recipes are wide: fine-tuned MPNet, and the adapters' last layer; 512 before them (III-B).
 FUSED = {"text_steps": 768, "face_steps": 128, "speaker": 128}
+# What papers/003 fuses from stored features: a vector each, of MFCC or WavLM and of hashing or RoBERTa.
+SIDE_BY_SIDE = {"text": 768, "speech": 160}
 TABLE_2 = {"t": 768, "v": 128, "t-a": 896, "t-v": 896, "v-a": 256, "t-v-a": 1024}
 
 
@@ -29,14 +31,20 @@ def test_every_packaged_experiment_builds_its_model(name: str) -> None:
     made = load_experiment(name)
     assert made.paper.startswith("papers/")
     assert set(made.corpora) <= set(RULES)
-    adapter = isinstance(made.config(), AdapterConfig)
-    slots = [Slot(slot, 512 if adapter else FUSED[slot], slot == "speaker") for slot in made.slots]
+    if made.model == END_TO_END:
+        assert made.slots == ("audio_steps",)  # tests/trainers/end_to_end builds them, on encoders of its own
+        return
+    adapter, widths = isinstance(made.config(), AdapterConfig), {**FUSED, **SIDE_BY_SIDE}
+    slots = [Slot(slot, 512 if adapter else widths[slot], slot == "speaker") for slot in made.slots]
     classes = len(SCHEMES[made.labels].classes)
     model = fresh_model(slots, classes, made.config())
     shapes = [tuple(tensor.shape) for tensor in model.parameters()]
-    # The head has a row per class; the first weight matrix is as wide as the slots side by side.
+    # The head has a row per class; the first weight matrices are as wide as what is read.
     assert any(shape[0] == classes for shape in shapes if len(shape) == 2)
-    assert any(shape[-1] == sum(slot.width for slot in slots) for shape in shapes if len(shape) == 2)
+    wide = [sum(slot.width for slot in slots)]
+    if made.model in ("gated", "token-transformer"):
+        wide = [slot.width for slot in slots]  # which project each slot by itself
+    assert all(any(shape[-1] == width for shape in shapes if len(shape) == 2) for width in wide)
 
 
 @pytest.mark.parametrize("corpus", ["meld", "iemocap4"])
@@ -136,7 +144,7 @@ _WHOLE = "title: a\nmodel: mamba\nslots: [text]\n"
         ("title: a\nmodel: mlp\nslots: []\n", "mine.yaml: key 'slots' is missing"),
         (
             _WHOLE + "sedes: [1]\n",
-            "mine.yaml: unknown key 'sedes'; did you mean 'seeds'. allowed: base, corpora",
+            "mine.yaml: unknown key 'sedes'; did you mean 'seeds'. allowed: assumed, base, corpora",
         ),
         (_WHOLE + "corpora: meld\n", r"mine.yaml: key 'corpora' is 'meld'; allowed: a list of texts"),
         (_WHOLE + "seeds: [one]\n", "key 'seeds' is \\['one'\\]; allowed: a list of different whole numbers"),
@@ -178,7 +186,7 @@ _WHOLE = "title: a\nmodel: mamba\nslots: [text]\n"
             _WHOLE + "settings: {class_weights: {happiness: 2}}\n",
             "key 'class_weights' is 'happiness'; .*allowed: anger",
         ),
-        ("base: nowhere\n", "unknown experiment .* 'nowhere'; allowed: adapter-face"),
+        ("base: nowhere\n", "unknown experiment .* 'nowhere'; allowed: 003-a0"),
         ("base: [a]\n", "key 'base' is \\['a'\\]; allowed: the name of another"),
         ("base: meld-t\n", "key 'base' is 'meld-t', which has a base of its own; .*'meld-t-v-a'"),
     ],
@@ -189,7 +197,7 @@ def test_slips_name_the_file_the_key_and_what_is_allowed(tmp_path: Path, text: s
 
 
 def test_an_unknown_name_lists_the_experiments() -> None:
-    with pytest.raises(UnknownNameError, match="'meld-x'; allowed: adapter-face, .*poster-t-s-f"):
+    with pytest.raises(UnknownNameError, match="'meld-x'; allowed: 003-a0, .*poster-t-s-f"):
         load_experiment("meld-x")
     assert "reference" not in experiment_names()
     with pytest.raises(UnknownNameError, match="'reference'"):
