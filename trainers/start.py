@@ -101,9 +101,9 @@ def begin_with(model: nn.Module, inputs: Sequence[str], classes: Sequence[str], 
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     differs = [
         *(
-            f"{name} is {list(shape)}, not {list(own[name])}"
-            for name, shape in shapes.items()
-            if own.get(name, shape) != shape
+            f"{name} is {list(shapes[name])}, not {list(shape)}"
+            for name, shape in own.items()
+            if shapes.get(name, shape) != shape
         ),
         *(f"it lacks {name}" for name in own if name not in state and not name.startswith(brought)),
         *(f"{name} has no place" for name in state if name not in own),

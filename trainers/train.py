@@ -17,7 +17,7 @@ from trainers.models import model_name, model_reads
 from trainers.optimisation import check_precision
 from trainers.protocols.plan import NO_LABEL, Plan, Split
 from trainers.protocols.registry import corpora_of, plan_splits
-from trainers.protocols.restriction import of_corpora, of_ids
+from trainers.protocols.restriction import check_rows, of_corpora, of_ids
 from trainers.runs.fold_views import view_family, views_of_fold
 from trainers.runs.lineage import check_lineage, upstream_runs
 from trainers.runs.run import Run, finished_run, run_key
@@ -161,6 +161,7 @@ def train(
     jobs: dict[tuple[str, ...], TrainingJob] = {}
     todo = []
     for split in _chosen(plan, only_folds):
+        check_rows(split, train_corpora, train_on)
         views = views_of_fold(store, asked, protocol, len(plan.splits), split.fold)
         key = tuple(views.values())
         if key not in jobs:

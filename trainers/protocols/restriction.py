@@ -24,27 +24,39 @@ def of_corpora(plan: Plan, manifest: pl.DataFrame, names: Sequence[str]) -> Plan
 
     Raises:
         UnknownNameError: neither a corpus of these rows nor a domain that one of them is of.
-        BadInputError: nothing is left to train or to select on.
     """
     chosen = training_corpora(names, sorted(manifest["corpus"].unique()))
     kept = manifest["corpus"].is_in(chosen).to_numpy()
-    made = _restricted(
-        plan, {"train": kept, "validation": kept}, f"of {', '.join(chosen)}", "not of a training corpus"
-    )
+    made = _restricted(plan, {"train": kept, "validation": kept}, "not of a training corpus")
     return replace(made, identity={**plan.identity, "train_corpora": chosen})
 
 
 def of_ids(plan: Plan, manifest: pl.DataFrame, named: NamedIds) -> Plan:
-    """Only these utterances train; the rows that select and that are tested stay.
+    """Only these utterances train; the rows that select and that are tested stay."""
+    kept = manifest["utterance_id"].is_in(named.ids.implode()).to_numpy()
+    made = _restricted(plan, {"train": kept}, f"training rows that are not in {named.name}")
+    return replace(made, identity={**plan.identity, "train_on": {"name": named.name, "ids": named.digest}})
+
+
+def check_rows(split: Split, corpora: Sequence[str], listed: str | None) -> None:
+    """Refuse a fold that a restriction left nothing to train or to select on.
+
+    Args:
+        split: the fold.
+        corpora: what :func:`of_corpora` was asked for.
+        listed: the list that :func:`of_ids` was asked for.
 
     Raises:
-        BadInputError: nothing is left to train on.
+        BadInputError: it did.
     """
-    kept = manifest["utterance_id"].is_in(named.ids.implode()).to_numpy()
-    made = _restricted(
-        plan, {"train": kept}, f"in {named.name}", f"training rows that are not in {named.name}"
-    )
-    return replace(made, identity={**plan.identity, "train_on": {"name": named.name, "ids": named.digest}})
+    for part in ("train", "validation"):
+        if not len(split.parts()[part]):
+            only = " and ".join(
+                filter(None, [f"of {', '.join(corpora)}" if corpora else "", listed and f"in {listed}"])
+            )
+            raise BadInputError(
+                f"fold {split.fold}: no labelled {part} row is {only or 'left'}; allowed: names that leave some"
+            )
 
 
 def training_corpora(names: Sequence[str], corpora: Sequence[str]) -> list[str]:
@@ -63,15 +75,10 @@ def training_corpora(names: Sequence[str], corpora: Sequence[str]) -> list[str]:
     return sorted(chosen)
 
 
-def _restricted(plan: Plan, kept: Mapping[str, np.typing.NDArray[np.bool_]], which: str, reason: str) -> Plan:
+def _restricted(plan: Plan, kept: Mapping[str, np.typing.NDArray[np.bool_]], reason: str) -> Plan:
     splits: list[Split] = []
     for split in plan.splits:
         parts = {part: rows[kept[part][rows]] for part, rows in split.parts().items() if part in kept}
-        for part, rows in parts.items():
-            if not len(rows):
-                raise BadInputError(
-                    f"fold {split.fold}: no {part} row is {which}; allowed: names that leave some"
-                )
         splits.append(Split.of(split.fold, {**split.parts(), **parts}, split.tested))
     left = _used(plan.splits) - _used(splits)
     return replace(

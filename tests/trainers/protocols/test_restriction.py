@@ -7,7 +7,7 @@ import pytest
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.named_ids import NamedIds
 from trainers.protocols.plan import Plan, Split
-from trainers.protocols.restriction import of_corpora, of_ids, training_corpora
+from trainers.protocols.restriction import check_rows, of_corpora, of_ids, training_corpora
 
 CORPORA = ["meld", "ravdess", "cremad-standin", "goemotions"]
 # Rows 0 to 3 train, 4 to 7 select, 8 to 11 are tested; a corpus each in every part.
@@ -74,5 +74,9 @@ def test_a_row_that_another_fold_uses_is_not_left_out() -> None:
 
 
 def test_nothing_left_to_train_on_is_told() -> None:
-    with pytest.raises(BadInputError, match="fold 0: no train row is in mine"):
-        of_ids(PLAN, MANIFEST, _named("u8"))
+    (nothing,) = of_ids(PLAN, MANIFEST, _named("u8")).splits
+    with pytest.raises(BadInputError, match="fold 0: no labelled train row is in mine; allowed"):
+        check_rows(nothing, (), "mine")
+    with pytest.raises(BadInputError, match="no labelled train row is of meld, esd and in mine"):
+        check_rows(nothing, ("meld", "esd"), "mine")
+    check_rows(PLAN.splits[0], (), None)
