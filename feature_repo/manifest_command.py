@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -35,6 +36,10 @@ def manifest(
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Speakers to show of each corpus.", min=1)] = 10,
     domain: DomainOption = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Draw the emotions of each corpus into this folder.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
     root: RootOption = None,
 ) -> None:
@@ -62,6 +67,11 @@ def manifest(
         _print_languages(found)
     if by == "speaker":
         _print_speakers(found, top)
+    if figures is not None:
+        from feature_repo.class_figure import write_class_figure
+
+        for path in write_class_figure(found, figures):
+            console.print(f"written: {path}", highlight=False, soft_wrap=True)
 
 
 def print_emotions(counts: pl.DataFrame, names: Sequence[str], title: str) -> None:

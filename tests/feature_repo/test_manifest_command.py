@@ -86,3 +86,10 @@ def test_json_holds_everything(store):
     speakers = pl.DataFrame(told["speakers"])
     assert speakers["corpus"].to_list() == ["meld", "ravdess"]
     assert set(told) == {"corpora", "domains", "emotions", "languages", "speakers"}
+
+
+def test_the_figure_of_emotions_is_written_and_told(store: Store, tmp_path) -> None:
+    fill(store)
+    told = run("--figures", str(tmp_path / "figures")).output
+    assert (tmp_path / "figures" / "class_distribution.png").stat().st_size > 5_000
+    assert "class_distribution.png" in told
