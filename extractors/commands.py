@@ -153,7 +153,8 @@ def list_extractors() -> None:
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return (",".join(value) if isinstance(value, tuple) else str(value)) or "none"
+    shown = ",".join(value) if isinstance(value, tuple) else str(value)
+    return (shown if shown == shown.strip() else repr(shown)) or "none"
 
 
 def _chosen(

@@ -1,5 +1,6 @@
 """What an extraction would cost: rows, bytes, time, and whether the disk holds it (``extract --plan``)."""
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,9 +71,14 @@ def estimate(
     found = []
     for extractor in extractors:
         rate = rates.get(rate_key(extractor, device))
+        # A text is as long as what is read, the turns before included.
+        rows = manifest
+        if extractor.needs == "text":
+            rows = manifest.with_columns(extractor.texts(manifest).alias("text"))
+        longest_s = getattr(extractor.settings, "max_seconds", 0.0) or math.inf
         for place, recipe in enumerate(extractor.recipes().values()):
             plan = plans[recipe.view]
-            missing = manifest.filter(pl.col("utterance_id").is_in(list(plan.keys)))
+            missing = rows.filter(pl.col("utterance_id").is_in(list(plan.keys)))
             seconds = None if rate is None else (missing.height / rate if place == 0 else 0.0)
             found.append(
                 ViewEstimate(
@@ -82,7 +88,7 @@ def estimate(
                     plan.copy.height,
                     plan.faulted,
                     plan.up_to_date,
-                    _size(recipe, missing),
+                    _size(recipe, missing, longest_s),
                     0.0 if not missing.height else seconds,
                 )
             )
@@ -94,7 +100,7 @@ def free_bytes(root: str) -> int | None:
     return None if "://" in root else shutil.disk_usage(root).free
 
 
-def _size(recipe: Recipe, missing: pl.DataFrame) -> int | None:
+def _size(recipe: Recipe, missing: pl.DataFrame, longest_s: float) -> int | None:
     rows = missing.height
     if not rows:
         return 0
@@ -105,14 +111,14 @@ def _size(recipe: Recipe, missing: pl.DataFrame) -> int | None:
     step_bytes += _STEP_BYTES * sum(kind == "step" for kind in recipe.columns.values())
     if recipe.layout == "pooled":
         return rows * (step_bytes + row_bytes)
-    if recipe.reads == "text":
+    if recipe.modality == "text":
         characters = int(missing["text"].str.len_chars().sum())
         return round(characters / _CHARACTERS_A_TOKEN * step_bytes) + rows * row_bytes
     steps_of = _STEPS.get(recipe.modality)
     seconds = _mean_seconds(missing) if steps_of else None
     if steps_of is None or seconds is None:
         return None
-    return round(rows * (steps_of(seconds) * step_bytes + row_bytes))
+    return round(rows * (steps_of(min(seconds, longest_s)) * step_bytes + row_bytes))
 
 
 def _mean_seconds(missing: pl.DataFrame) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,10 +187,13 @@ class WavLMEncoder:
         if len(set(lengths)) > 1:
             there = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
             options["attention_mask"] = there.long().to(model.device)
-        if self.layer == -1:
-            states = model(samples, **options).last_hidden_state
-        else:
-            states = model(samples, output_hidden_states=True, **options).hidden_states[self.layer]
+        with warnings.catch_warnings():
+            # WavLM gives torch one mask of bools and one of numbers, which is a matter between the two.
+            warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
+            if self.layer == -1:
+                states = model(samples, **options).last_hidden_state
+            else:
+                states = model(samples, output_hidden_states=True, **options).hidden_states[self.layer]
         return places, states, mask.to(model.device)
 
 

@@ -282,3 +282,22 @@ def test_extract_with_nothing_missing_and_its_plan_import_no_model_library(app, 
         """)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == f"0 {not extra} []"
+
+
+def test_texts_can_be_read_from_stored_transcripts(app, store, tmp_path):
+    heard = {"utterance_id": ["c/0", "c/1", "c/2"], "transcript": ["so snappy", "very sad in bed", ""]}
+    pl.DataFrame(heard).write_csv(tmp_path / "heard.csv")
+    run(app, "extract", "-e", "giventranscript", "-s", f"file={tmp_path / 'heard.csv'}")
+    asr = ("extract", "-e", "hashing", "-s", "transcript=transcript", "--as", "asr")
+    assert "to be written" in run(app, *asr, "--plan")
+    assert "profile asr means these views" in run(app, *asr)
+    assert "nothing to do" in run(app, *asr)
+    said, there = store.pull(["text"], profile="asr", join="outer"), [True, True, False, False, False, False]
+    assert said.present["text"].tolist() == there
+    with pytest.raises(UnknownNameError, match="slot or view 'heard'; allowed: .*transcript"):
+        run(app, "extract", "-e", "hashing", "-s", "transcript=heard", "--plan")
+
+
+def test_extractors_shows_a_separator_with_its_spaces(app, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "600")
+    assert "separator (' </s> ')" in " ".join(run(app, "extractors").split())

@@ -27,6 +27,8 @@ def store(tmp_path, write_wav):
     rows = {
         "utterance_id": [f"c/{n}" for n in range(60)],
         "text": [sentences[n % 3] for n in range(60)],
+        "dialogue_id": [f"c/{n // 6}" for n in range(60)],
+        "turn": [n % 6 for n in range(60)],
         "media_uri": [write_wav(tone(200 + n, 0.5 + n / 60), name=f"{n}.wav") for n in range(60)],
     }
     store.write_manifest("c", pl.DataFrame(rows))
@@ -40,7 +42,15 @@ def estimates(store, made, device="cpu"):
 
 @pytest.mark.parametrize(
     ("name", "settings"),
-    [("hashing", {}), ("mfcc", {}), ("waveform", {}), ("level", {}), ("sentence", {"model": MINILM})],
+    [
+        ("hashing", {}),
+        ("mfcc", {}),
+        ("waveform", {}),
+        ("level", {}),
+        ("sentence", {"model": MINILM}),
+        ("sentence", {"model": MINILM, "context": "3", "separator": " "}),
+        ("waveform", {"max_seconds": "0.5"}),
+    ],
 )
 def test_sizes_are_near_what_is_written(store, name, settings):
     made = create(name, settings)

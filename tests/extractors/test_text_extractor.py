@@ -96,6 +96,8 @@ def test_context_is_identity_and_its_absence_moves_no_key():
     plain = create("hashing").recipes()["text"]
     assert create("hashing", {"context": "0", "prefix": "no"}).recipes()["text"] == plain
     assert plain.settings == {}
+    fingerprints = [hashing(turns, prefix="yes").recipes()["text"].fingerprint[:8] for turns in (3, 7, 9)]
+    assert fingerprints == ["846d8ba7", "8687b12c", "5fd03f83"], "stored rows would be lost"
     told = hashing(7, prefix="yes", separator="|").recipes()["text"]
     assert told.settings == {"context": 7, "prefix": True, "separator": "|"}
     assert create("sentence", {"model": MINILM, "context": "3"}).recipes()["text_steps"].settings == {

@@ -48,6 +48,16 @@ def test_recipes_say_what_changes_the_numbers(tiny_wavlm_states):
     assert (other["speech"].width, other["speech_steps"].width) == (WIDTH, WIDTH)
     assert other["speech"].settings == {"pooling": "mean", "layer": 2, "max_seconds": 20.0}
     assert other["speech_steps"].settings == {"layer": 2, "max_seconds": 20.0}, "frames are not pooled"
+    assert other["speech"].identity() | {"weights": ""} == {
+        "modality": "speech",
+        "extractor": "wavlm",
+        "code_version": 1,
+        "reads": "media",
+        "layout": "pooled",
+        "width": WIDTH,
+        "weights": "",
+        "settings": {"pooling": "mean", "layer": 2, "max_seconds": 20.0},
+    }, "a field more would move the key of what is stored"
     same = wavlm(tiny_wavlm_states, batch_size="1", frames="yes", max_seconds="15").recipes()
     assert same["speech"] == plain["speech"]
 

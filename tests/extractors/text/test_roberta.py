@@ -40,6 +40,17 @@ def test_recipes_say_what_changes_the_numbers(tiny_roberta_states):
     assert (wide["text"].width, wide["text_steps"].width) == (2 * WIDTH, WIDTH)
     assert wide["text"].settings == {"pooling": "mean-std", "context": 7, "prefix": True}
     assert wide["text_steps"].settings == {"context": 7, "prefix": True}, "words are not pooled"
+    assert wide["text"].identity() | {"weights": ""} == {
+        "modality": "text",
+        "extractor": "roberta",
+        "code_version": 1,
+        "reads": "text",
+        "layout": "pooled",
+        "width": 2 * WIDTH,
+        "weights": "",
+        "languages": ["en"],
+        "settings": {"pooling": "mean-std", "context": 7, "prefix": True},
+    }, "a field more would move the key of what is stored"
     same = roberta(tiny_roberta_states, batch_size="3", tokens="yes").recipes()
     assert same["text"] == plain["text"]
     with pytest.raises(UnknownNameError, match="roberta pooling 'max'; allowed: cls, mean, mean-std"):
