@@ -18,6 +18,7 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.label_bridge import bridge
 from feature_repo.label_rules import RULES
 
+_SHOWN = 20  # names in a message: all speakers, but not all clips
 # In the order of their numbers: 350 sentences each.
 EMOTIONS = ("Neutral", "Angry", "Happy", "Sad", "Surprise")
 PER_EMOTION = 350
@@ -57,9 +58,10 @@ class _Said:
 def read_esd(folder: Path, corpus: str, options: EsdOptions) -> pl.DataFrame:
     """One row per clip, 35,000 in the whole corpus; the same 350 sentences in every emotion.
 
-    The speakers' tables are UTF-8, UTF-16, GBK or Windows-1252, from copy to copy and from speaker to speaker; other
-    encodings than UTF-8 are told. Labels of Mandarin speakers are those of their tables, in Chinese. Where a table says
-    another emotion than the clip's folder, the folder decides, and that is told.
+    What is said is in a table for each speaker, else in a text file of the clip's name. They are UTF-8, UTF-16, GBK or
+    Windows-1252, from copy to copy and from speaker to speaker; other encodings than UTF-8 are told. Labels of Mandarin
+    speakers are those of their tables, in Chinese. Where a table says another emotion than the clip's folder, the
+    folder decides, and that is told.
 
     Raises:
         BadInputError: a clip whose name is not in ESD's code, two different ones of one name, or a table that no
@@ -74,7 +76,7 @@ def read_esd(folder: Path, corpus: str, options: EsdOptions) -> pl.DataFrame:
         for name, path in one_copy_each(files_below(folder, ".wav"), _name).items()
         if _language(name) in options.languages
     }
-    said = _tables(folder, corpus, sorted({name[:4] for name in clips}))
+    said = _said(folder, corpus, list(clips))
     recordings, odd = [], []
     for name, path in clips.items():
         emotion, row = _emotion(name, path), said.get(name)
@@ -128,25 +130,35 @@ def _split(path: Path) -> str:
     return _SPLITS.get(path.parent.name.lower(), "all")
 
 
-def _tables(folder: Path, corpus: str, speakers: list[str]) -> Mapping[str, _Said]:
-    """Clip to its row, over the tables of the speakers."""
+def _said(folder: Path, corpus: str, names: list[str]) -> Mapping[str, _Said]:
+    """Clip to its row of its speaker's table, else to the text file of its name (papers/003 section 1.7)."""
     files: dict[str, Path] = {}
     for path in sorted(files_below(folder, ".txt"), key=lambda path: (len(path.parts), path)):
         files.setdefault(path.stem, path)
     said: dict[str, _Said] = {}
     encodings: dict[str, list[str]] = {}
-    for speaker in speakers:
-        if speaker not in files:
-            continue
-        text, encoding = decode_legacy(files[speaker], "gb18030" if _language(speaker) == "zh" else "cp1252")
-        encodings.setdefault(encoding, []).append(speaker)
-        for line in text.splitlines():
+
+    def decoded(stem: str) -> str:
+        legacy = "gb18030" if _language(stem) == "zh" else "cp1252"
+        text, encoding = decode_legacy(files[stem], legacy)
+        encodings.setdefault(encoding, []).append(stem)
+        return text
+
+    for speaker in sorted({name[:4] for name in names} & set(files)):
+        for line in decoded(speaker).splitlines():
             match = _LINE.fullmatch(line.strip())
             if match:
                 said[match["id"]] = _row(match["rest"])
-    others = "; ".join(f"{name}: {', '.join(found)}" for name, found in encodings.items() if name != "utf-8")
+    for name in names:
+        if name not in said and name in files:
+            said[name] = _Said(decoded(name).strip(), None)
+    others = "; ".join(
+        f"{encoding}: {', '.join(found[:_SHOWN])}{', ...' if len(found) > _SHOWN else ''}"
+        for encoding, found in encodings.items()
+        if encoding != "utf-8"
+    )
     if others:
-        warnings.warn(f"{corpus}: tables that are not UTF-8 were decoded as {others}", stacklevel=3)
+        warnings.warn(f"{corpus}: texts that are not UTF-8 were decoded as {others}", stacklevel=3)
     return said
 
 

@@ -114,6 +114,18 @@ def test_rows_without_a_tab_or_without_an_emotion(tmp_path: Path) -> None:
     assert {row["emotion"] for row in found.values()} == {"neutral"}
 
 
+def test_texts_in_files_of_the_clips_names(tmp_path: Path) -> None:
+    names = [f"0001_{number:06}" for number in range(1051, 1076)]
+    tree(tmp_path, [f"0001/Sad/{name}.wav" for name in names])
+    for name in names:
+        text_file(tmp_path / f"0001/Sad/{name}.txt", "打远一看", encoding="gbk")
+    text_file(tmp_path / "0001/0001.txt", "0001_001051\t表里的话\t伤心")
+    with pytest.warns(UserWarning, match=r"gb18030: 0001_001052, .*0001_001071, \.\.\.$"):
+        found = rows(tmp_path)
+    assert [row["text"] for row in found.values()] == ["表里的话", *["打远一看"] * 24]
+    assert found["0001_001052"]["label_raw"] == "Sad"
+
+
 def test_the_older_archives_folders(tmp_path: Path) -> None:
     for n, split in enumerate(("train", "evaluation", "test"), 351):
         tree(tmp_path, [f"Emotion Speech Dataset/0011/Angry/{split}/0011_000{n}.wav"])
