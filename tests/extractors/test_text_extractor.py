@@ -7,6 +7,7 @@ import pytest
 from extractors.extraction import extract
 from extractors.protocol import Item
 from extractors.registry import create
+from extractors.runner import Runner
 from extractors.text_extractor import own_words
 from feature_repo.coverage import coverage
 from feature_repo.erasure import forget
@@ -90,6 +91,21 @@ def test_who_is_forgotten_is_in_no_row_that_read_them(store):
     assert store.table(own).live_keys().height == 9
     report, _ = extract(store, [hashing()], profile="p", device="cpu")
     assert report.computed == 2, "c/2 and c/3, without what was said by whom"
+
+
+def test_who_is_forgotten_while_others_are_computed_is_in_no_row(store, monkeypatch):
+    original = Runner.compute
+
+    def compute(self, missing):
+        for number, outcome in enumerate(original(self, missing)):
+            if number == 0:
+                forget(store, ["c/1"])
+            yield outcome
+
+    monkeypatch.setattr(Runner, "compute", compute)
+    extract(store, [hashing()], profile="p", device="cpu")
+    stored = set(store.table(hashing().recipes()["text"].view).live_keys()["utterance_id"])
+    assert stored == {"c/0", "c/4", *(f"e/{turn}" for turn in range(5))}
 
 
 def test_context_is_identity_and_its_absence_moves_no_key():
