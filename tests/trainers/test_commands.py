@@ -6,14 +6,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from feature_repo.errors import AffectStoreError
 from feature_repo.recipe import Recipe
+from feature_repo.selections import NamedSelection
+from feature_repo.splits import SavedSplit
 from tests.trainers.conftest import Planted
 from trainers.commands import add_commands
+from trainers.runs.run import finished_runs
 
 APP = typer.Typer()
 add_commands(APP)
@@ -128,15 +132,21 @@ def test_folds_by_speaker(planted: Planted) -> None:
         (["train", "--slots", "text", "--set", "lr=fast"], "config key 'lr'"),
         (
             ["train", "--slots", "text", "--model", "cnn"],
-            "unknown model 'cnn'; allowed: conversation, cross-modal-transformer, gated, kan, mamba, ",
+            "unknown model 'cnn'; allowed: conversation, cross-modal-transformer, end-to-end, gated, kan, mamba, ",
         ),
         (["train", "--slots", "text", "--set", "grid=3"], "unknown config key 'grid'"),
         (["train", "--slots", "text", "--seeds", "one"], "seeds 'one'"),
         (["train", "--slots", "text", "--seeds", "1,1"], "each once"),
         (
             ["train", "--slots", "text", "--protocol", "random"],
-            "'random'; allowed: official, session-folds, speaker-folds",
+            "'random'; allowed: leave-corpus-out, official, session-folds, speaker-folds",
         ),
+        (["train", "--slots", "text", "--protocol", "split:mine"], "unknown split 'mine'; allowed: none"),
+        (["train", "--slots", "text", "--train-corpus", "acted"], "domain 'acted'; allowed: other, toy"),
+        (["train", "--slots", "text", "--train-on", "mine"], "unknown selection or verdict 'mine'"),
+        (["train", "--slots", "text", "--report", "mine"], "unknown selection or verdict 'mine'"),
+        (["train", "--slots", "text", "--row-weights", "mine"], "unknown verdict 'mine'"),
+        (["train", "--slots", "text", "--start", "ffff"], "unknown finished run 'ffff'"),
         (["train", "--slots", "text", "--corpus", "meld"], "'meld'; allowed: toy"),
         (["train", "--slots", "text", "--labels", "nine"], "'nine'; allowed: "),
         (["train", "--slots", "text", "--device", "tpu"], "device 'tpu'; allowed: auto, cpu, cuda"),
@@ -202,7 +212,7 @@ def test_the_papers_cell_stands_beside_ours_and_is_said_not_to_be_alike(
 
 def test_a_setting_of_a_file_is_taken_away_by_null(planted: Planted, tmp_path: Path) -> None:
     file = _experiment(tmp_path)
-    with pytest.raises(AffectStoreError, match="unknown experiment .*'mine'; allowed: adapter-face"):
+    with pytest.raises(AffectStoreError, match="unknown experiment .*'mine'; allowed: 003-a0"):
         _run(planted, "train", "--experiment", "mine")
     (record,) = _records(planted, "train", "-e", file, "--slots", "text", "--set", "hidden=null")
     assert record["hidden"] == [256, 128]
@@ -216,3 +226,67 @@ def test_a_profile_that_an_experiment_misses_is_told_with_how_to_make_it(
         _run(planted, "train", "-e", file)
     (record,) = _records(planted, "train", "-e", file, "--profile", "default", "--slots", "text")
     assert record["slots"] == ["text"]
+
+
+def _split_and_selections(planted: Planted) -> None:
+    store = planted.store
+    ids = store.manifest()["utterance_id"].to_list()
+    parts = [("train", "train", "validation", "test")[place % 4] for place in range(len(ids))]
+    rows = pl.DataFrame({"utterance_id": ids, "corpus": ["toy"] * len(ids), "part": parts})
+    store.splits.save(SavedSplit("mine", rows))
+    tested = rows.filter(part="test")["utterance_id"].to_list()
+    store.selections.save(NamedSelection("mine-testa", tested[:20]))
+    store.selections.save(NamedSelection("mine-testb", tested[20:]))
+    store.selections.save(NamedSelection("trained", rows.filter(part="train")["utterance_id"].to_list()))
+
+
+def test_selections_are_scored_by_themselves_beside_the_papers(planted: Planted, tmp_path: Path) -> None:
+    _split_and_selections(planted)
+    more = "protocol: split:mine\nreport: [mine-testa, mine-testb]\nreference: [003/family-a/a0]\n"
+    told = " ".join(_run(planted, "train", "-e", _experiment(tmp_path, more), "--report", "trained").split())
+    assert "trained: none of these 120 utterances is a test row" in told
+    assert "mine-testa" not in told  # the option is in the place of the file's list
+    told = " ".join(_run(planted, "train", "-e", _experiment(tmp_path, more)).split())
+    (record,) = _records(planted, "runs")
+    rows = finished_runs(planted.store.files)[0].predictions()
+    for name, part in (("testa", rows[:20]), ("testb", rows[20:])):
+        ours = 100 * (part["true"] == part["predicted"]).mean()
+        paper = {"testa": 72.33, "testb": 45.44}[name]
+        assert f"{name} accuracy {ours:.1f} {paper:.1f} {ours - paper:+.1f}" in told
+        assert f"mine-{name} 1 {len(part)} {ours / 100:.4f}" in told
+    assert "ours on 60 test rows (mine-testa of 20, mine-testb of 40)" in told
+    on = json.loads(_run(planted, "runs", record["key"], "--on", "mine-testa", "--json"))
+    assert on["mine-testa"]["3"]["rows"] == 20
+    with pytest.raises(AffectStoreError, match="selection or verdict 'nobody'; allowed: mine-testa"):
+        _run(planted, "train", "-e", _experiment(tmp_path, more), "--report", "nobody")
+
+
+def test_an_experiment_that_begins_with_anothers_runs_asks_for_them(planted: Planted, tmp_path: Path) -> None:
+    _split_and_selections(planted)
+    file = _experiment(tmp_path, "starts_from: 003-a8\n")
+    with pytest.raises(
+        AffectStoreError, match="mine begins with the runs of 003-a8: train that, then name its group"
+    ):
+        _run(planted, "train", "-e", file)
+    words = ["--slots", "text,speech", "--set", "hidden=[8]", *FAST]
+    (first,) = _records(planted, "train", *words, "--seeds", "3")
+    options = [
+        "--train-on",
+        "trained",
+        "--train-corpus",
+        "toy",
+        "--start",
+        first["group"],
+        "--set",
+        "lr=1e-4",
+    ]
+    (record,) = _records(planted, "train", "-e", file, *options)
+    assert (record["start"], record["train_corpora"], record["train_on"]["name"]) == (
+        first["key"],
+        ["toy"],
+        "trained",
+    )
+    told = " ".join(_run(planted, "runs").split())
+    assert f"train_corpora=toy train_on=trained start={first['group']}" in told.replace(",", "")
+    assert "lr=0.0001" in told
+    assert first["key"] in _run(planted, "runs", record["key"])

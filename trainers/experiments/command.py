@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from trainers.experiments.experiment import Experiment
 
 
+_SCORES = {"accuracy": "accuracy", "weighted_f1": "weighted F1", "uar": "UAR"}
+_SELECTIONS = ("testa", "testb")  # papers/003 scores by these alone
 _ELSEWHERE = (
     "title",
     "settings",
@@ -47,8 +49,8 @@ def experiments(
     table = Table(title="Experiments: a row of a paper's table each")
     for column in ("experiment", "model", "slots", "corpora", "protocol", "paper"):
         table.add_column(column, no_wrap=column in ("experiment", "protocol"))
-    for column in ("accuracy", "weighted F1"):
-        table.add_column(column, justify="right")
+    for column in _SCORES.values():
+        table.add_column(column, justify="right", no_wrap=True)
     for one in every:
         table.add_row(
             one.name,
@@ -57,11 +59,11 @@ def experiments(
             ", ".join(one.corpora),
             one.protocol,
             one.paper,
-            *(_reported(one, score) for score in ("accuracy", "weighted_f1")),
+            *(_reported(one, score) for score in _SCORES),
         )
     console.print(table)
     console.print(
-        "accuracy and weighted F1 are the papers', in percent; what they are on: `experiments NAME`"
+        "scores are the papers', in percent, two of them on TestA and on TestB; what they are on: `experiments NAME`"
     )
 
 
@@ -72,6 +74,9 @@ def _reported(one: Experiment, score: str) -> str:
         cell = reference_cell(name)
         if score in cell.values:
             return _percent(cell.values[score])
+        both = [cell.values.get(f"{selection}.{score}") for selection in _SELECTIONS]
+        if any(value is not None for value in both):
+            return " / ".join("–" if value is None else _percent(value) for value in both)
     return "–"
 
 

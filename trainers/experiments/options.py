@@ -136,8 +136,9 @@ def check_profile(asked: Experiment, profiles: Sequence[str]) -> None:
     if asked.name and asked.profile is not None and asked.profile not in profiles:
         raise BadInputError(
             f"experiment {asked.name} reads profile {asked.profile!r}, which this store does not have; adapted views"
-            f" get into it by `affectstore embed RUN --profile {asked.profile}`, others by `affectstore use VIEW"
-            f" --profile {asked.profile}`; or name another with --profile: {', '.join(profiles) or 'none exist yet'}"
+            f" get into it by `affectstore embed RUN --profile {asked.profile}`, those of extractors by `affectstore"
+            f" extract ... --as {asked.profile}` or `affectstore use VIEW --profile {asked.profile}`; or name another"
+            f" with --profile: {', '.join(profiles) or 'none exist yet'}"
         )
 
 

@@ -48,6 +48,17 @@ def test_means_and_deviations_over_seeds_beside_the_papers() -> None:
     assert one.difference == pytest.approx(0.05)
 
 
+def test_scores_on_selections_by_the_end_of_their_names() -> None:
+    values = {"testa.accuracy": 0.5, "testb.uar": 0.2, "testc.uar": 0.1, "uar": 0.4}
+    cell = Cell("x", "papers/003 x", "rows", "share", values)
+    found = beside(cell, {0: FIRST}, {"audio-text-testa": {0: SECOND}, "testb": {0: FIRST}})
+    assert {each.score: each.ours for each in found} == {
+        "testa.accuracy": pytest.approx(15 / 20),
+        "testb.uar": pytest.approx((8 / 10 + 1 / 4 + 1) / 3),
+        "uar": pytest.approx((8 / 10 + 1 / 4 + 1) / 3),
+    }
+
+
 def test_what_is_not_like_for_like_is_said() -> None:
     file = load_experiment("meld-t")
     assert caveats(file, file, 1966) == []

@@ -116,6 +116,54 @@ def test_a_base_beside_the_file_and_a_setting_that_is_taken_away(tmp_path: Path)
     assert made.config() == AdapterConfig(lr=1e-2)
 
 
+def _family_a() -> dict[str, Experiment]:
+    return {f"a{number}": load_experiment(f"003-a{number}") for number in range(10)}
+
+
+def test_family_a_has_papers_003s_rows() -> None:
+    made = _family_a()
+    for name, one in made.items():
+        assert one.reference == (f"003/family-a/{name}",)
+        assert (one.slots, one.join, one.protocol) == (("text", "speech"), "outer", "split:audio-text")
+        assert one.report == ("audio-text-testa", "audio-text-testb")
+        assert one.config().label_smoothing == 0.1
+        assert one.config().selection == "uar"
+    assert [one.model for one in made.values()] == ["gated"] + ["token-transformer"] * 9
+    configs = {name: one.config() for name, one in made.items()}
+    dropped = {name for name, config in configs.items() if getattr(config, "modality_dropout", None) == 0.2}
+    assert dropped == {"a3", "a4", "a5", "a6", "a7", "a8", "a9"}
+    assert {name for name, config in configs.items() if config.ema} == {"a4", "a6", "a7", "a8", "a9"}
+    four = {name for name, config in configs.items() if config.corpus_weights == {"meld": 4}}
+    assert four == {"a5", "a6", "a7", "a8"}
+    assert {name for name, one in made.items() if one.profile == "context"} == {"a8", "a9"}
+    assert (made["a9"].starts_from, made["a9"].train_corpora) == ("003-a8", ("meld",))
+    # A replica is the same settings with other seeds.
+    assert made["a7"].settings == made["a6"].settings
+    assert not set(made["a7"].seeds) & set(made["a6"].seeds)
+
+
+def test_what_the_paper_leaves_unstated_is_assumed() -> None:
+    # papers/003 5.1 and 4.3 state these values of what the files set; 4.3 balances classes in A2 by name.
+    stated = {"modality_dropout": 0.2, "corpus_weights": {"meld": 4}}
+    for name, one in _family_a().items():
+        for key, value in one.settings.items():
+            named = key == "class_balance" and name in ("a2", "a3", "a4")
+            assert stated.get(key) == value or named or key in one.assumed, (name, key)
+
+
+def test_a_reason_goes_with_its_value(tmp_path: Path) -> None:
+    _file(
+        tmp_path,
+        "title: a\nmodel: gated\nslots: [text]\njoin: outer\nsettings: {ema: 0.9, lr: 1e-2}\n"
+        "assumed: {ema: unstated, lr: unstated, join: unstated}\n",
+        "a.yaml",
+    )
+    made = load_experiment(_file(tmp_path, "base: a.yaml\nsettings: {ema: 0.99}\nassumed: {slots: mine}\n"))
+    assert made.assumed == {"lr": "unstated", "join": "unstated", "slots": "mine"}
+    with pytest.raises(BadInputError, match="key 'assumed' is 'emma'; did you mean 'ema'"):
+        load_experiment(_file(tmp_path, "base: a.yaml\nassumed: {emma: why}\n"))
+
+
 def test_silence_is_the_defaults(tmp_path: Path) -> None:
     made = load_experiment(_file(tmp_path, "title: a\nmodel: mlp\nslots: [raw=text, speaker]\n"))
     assert made == Experiment("mine", "a", "mlp", ("raw=text", "speaker"))
@@ -165,6 +213,10 @@ _WHOLE = "title: a\nmodel: mamba\nslots: [text]\n"
             _WHOLE + "protocol: session-fold\n",
             "key 'protocol' is 'session-fold'; did you mean 'session-folds'",
         ),
+        (_WHOLE + "protocol: 'split:'\n", "key 'protocol' is 'split:'; .*allowed: leave-corpus-out"),
+        (_WHOLE + "train_corpora: meld\n", "key 'train_corpora' is 'meld'; allowed: a list of texts"),
+        (_WHOLE + "report: [1]\n", "key 'report' is \\[1\\]; allowed: a list of texts"),
+        (_WHOLE + "assumed: {lr: }\n", "key 'assumed' is {'lr': None}; allowed: a mapping of settings"),
         (_WHOLE + "join: left\n", "key 'join' is 'left'; allowed: inner, outer"),
         (
             _WHOLE + "reference: [000/table-2/meld/a]\n",

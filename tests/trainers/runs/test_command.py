@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from feature_repo.errors import AffectStoreError
+from feature_repo.selections import NamedSelection
 from feature_repo.store import Store, init_store
 from tests.trainers.planted_runs import CLASSES, planted_run
 from trainers.runs.command import runs
@@ -179,3 +180,19 @@ def test_a_slot_that_means_several_views_says_which(store: Store) -> None:
     assert lines(told, "aa00")[0][2] == "text=planted_0000"
     assert lines(told, "cc00")[0][2] == "text=adapter_1234"
     assert "text=adapter_1234" in run(store, "--all")
+
+
+def test_some_rows_are_scored_and_compared(store: Store) -> None:
+    store.selections.save(NamedSelection("first", IDS[:40]))
+    store.selections.save(NamedSelection("elsewhere", ["toy/v"]))
+    told = run(store, "aa00", "--on", "first", "--on", "elsewhere")
+    # 30 and 36 of the first 40 are right.
+    assert lines(told, "first")[0][1:6] == ["2", "40", "0.8250", "±", "0.1061"]
+    assert "elsewhere: none of these 1 utterances is a test row" in told
+    compared = json.loads(run(store, "aa", "bb", "--on", "first", "--json"))["comparisons"]["bb00"]
+    assert compared["rows"] == 40
+    # All of bb's 40 are right.
+    assert compared["scores"]["accuracy"]["difference"] == pytest.approx(1 - 0.825)
+    for words in (["aa", "bb", "--on", "first", "--on", "elsewhere"], ["--on", "first"]):
+        with pytest.raises(AffectStoreError, match="allowed: one|of runs that are named"):
+            run(store, *words)
