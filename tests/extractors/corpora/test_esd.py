@@ -137,6 +137,12 @@ def test_the_older_archives_folders(tmp_path: Path) -> None:
     assert [row["split"] for row in rows(tmp_path, splits="folders").values()] == ["train", "dev", "test"]
 
 
+@pytest.mark.parametrize("place", ["0011/Sad", "0011/Sad/train", "0011/sad"])
+def test_the_folder_decides_over_the_number(tmp_path: Path, place: str) -> None:
+    (found,) = rows(tree(tmp_path, [f"{place}/0011_000351.wav"])).values()
+    assert found["emotion"] == "sadness"
+
+
 def test_a_copy_without_folders_goes_by_number(tmp_path: Path) -> None:
     edges = {1: "neutral", 350: "neutral", 351: "anger", 700: "anger", 701: "joy", 1050: "joy"}
     edges |= {1051: "sadness", 1400: "sadness", 1401: "surprise", 1750: "surprise"}
