@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from feature_repo.corpus_domains import known_corpus
 from feature_repo.errors import UnknownNameError
 from feature_repo.label_bridge import bridge
 from feature_repo.label_rules import RULES
@@ -104,10 +105,11 @@ def _from_raw(classes: Mapping[str, str]) -> RowMap:
         if not label_raw or not label_raw.strip():
             return None
         name = _IEMOCAP_NAMES.get(label_raw.strip().casefold())
-        if name is None and corpus != "iemocap" and corpus in RULES:
+        known = known_corpus(corpus)  # a stand-in's labels are the real corpus's
+        if name is None and known != "iemocap" and known in RULES:
             # Another corpus's label ("calm", "gratitude"): its own bridge at default policies, then by name.
             try:
-                name = _IEMOCAP_NAMES.get(bridge(corpus, label_raw)[0] or "")
+                name = _IEMOCAP_NAMES.get(bridge(known, label_raw)[0] or "")
             except UnknownNameError:
                 return None  # a corpus of the user's that only shares the name
         return classes.get(name or "")

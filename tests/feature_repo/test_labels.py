@@ -71,6 +71,12 @@ def test_iemocap4_takes_other_corpora_from_their_own_labels() -> None:
     ]
 
 
+def test_iemocap4_takes_a_stand_ins_labels_for_the_real_corpus_s() -> None:
+    standing = rows(("emovdb-standin", "amused", "joy", None), ("iemocap-standin", "exc", "joy", None))
+    assert scheme("iemocap4").map(standing).to_list() == ["joy", "joy"]
+    assert scheme("iemocap6").map(standing).to_list() == ["joy", "excited"]
+
+
 def test_sentiment_prefers_the_annotation_and_gives_surprise_none() -> None:
     manifest = rows(
         ("meld", "surprise", "surprise", "positive"),
