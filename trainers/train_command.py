@@ -45,7 +45,8 @@ def train(
             help="Adapters over vectors side by side: [cyan]mlp[/cyan], [cyan]kan[/cyan] (a learned B-spline on every"
             " edge), [cyan]mamba-adapter[/cyan] (over sequences). Fusion: [cyan]mamba[/cyan], [cyan]gated[/cyan],"
             " [cyan]token-transformer[/cyan], [cyan]cross-modal-transformer[/cyan]. [cyan]conversation[/cyan]: Mamba"
-            " over the turns of a dialogue."
+            " over the turns of a dialogue. [cyan]end-to-end[/cyan]: WavLM and RoBERTa themselves, over stored sounds"
+            " ([cyan]--slots audio_steps[/cyan]) and the manifest's texts."
         ),
     ] = "mlp",
     experiment: Annotated[
