@@ -134,7 +134,8 @@ def held_out_figure(report: SuiteReport) -> Any:
             at_top = (place, reached.mean + deviation)
             told = f"{100 * reached.mean:.1f}"
             axes.annotate(told, at_top, (0, 2), textcoords="offset points", ha="center", fontsize=7)
-        axes.axhline(each.mean[score].mean, color=colour, linestyle=":", linewidth=1.2, zorder=0.9)
+        if each.mean is not None:
+            axes.axhline(each.mean[score].mean, color=colour, linestyle=":", linewidth=1.2, zorder=0.9)
     rows = held_out[0].rows
     axes.set_xticks(range(len(corpora)), [f"{name}\n{rows.get(name, 0):,}" for name in corpora])
     axes.grid(axis="x", visible=False)

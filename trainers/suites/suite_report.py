@@ -11,8 +11,8 @@ import numpy as np
 from feature_repo.errors import BadInputError
 from trainers.experiments.experiment import load_experiment
 from trainers.experiments.reference import Cell, reference_cell
-from trainers.metrics import Scores
 from trainers.runs.comparison import Difference, compare, intervals
+from trainers.runs.held_out import global_means, held_out_scores
 from trainers.runs.predictions import Predictions, predictions_of
 from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
 
@@ -21,7 +21,6 @@ _DECISIVE = (
     *("model", "slots", "corpora", "labels", "protocol", "verdict", "join", "settings", "profile"),
     *("train_corpora", "train_on", "row_weights"),
 )
-LEAVE_CORPUS_OUT = "leave-corpus-out"
 
 
 @dataclass(frozen=True)
@@ -92,13 +91,14 @@ class HeldOut:
         variant: its name.
         corpora: scores by corpus: mean and deviation over the seeds.
         rows: test rows by corpus.
-        mean: the mean of the corpora's scores, each corpus counting alike (papers/003 5.4.3 B).
+        mean: the mean of the corpora's scores, each corpus counting alike (papers/003 5.4.3 B); None where no seed was
+            trained for all of them.
     """
 
     variant: str
     corpora: Mapping[str, Mapping[str, Reached]]
     rows: Mapping[str, int]
-    mean: Mapping[str, Reached]
+    mean: Mapping[str, Reached] | None
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,7 @@ def suite_report(result: SuiteResult, *, on_step: Callable[[], None] | None = No
         rows = _rows(result, sets, selection, on_step)
         if rows or selection is None:
             tables.append(ScoreTable(selection, tuple(rows)))
-    held_out = tuple(
-        _held_out(each) for each in result.variants if each.experiment.protocol == LEAVE_CORPUS_OUT
-    )
+    held_out = tuple(told for each in result.variants if (told := _held_out(each)) is not None)
     return SuiteReport(result, tuple(tables), held_out, tuple(_notes(result, tables)))
 
 
@@ -183,23 +181,28 @@ def _rows(
     ids = None if selection is None else result.selections[selection]
     for variant in result.variants:
         every = sets[variant.name]
-        some = every if isinstance(every, str) else on_selection(every, ids)
-        if some is None:
-            continue
         cells = [reference_cell(name) for name in variant.experiment.reference]
         paper = paper_scores(cells, selection)
-        if isinstance(some, str):
-            # No set of predictions, but scores of each run all the same.
-            reached, against, rows = _by_seed(variant), some, variant.trained.runs[0].record["rows"]["test"]
+        against: Mapping[str, Difference] | str | None
+        if isinstance(every, str):
+            # No set of predictions, so no rows of a selection; but scores of each seed all the same.
+            if selection is not None:
+                continue
+            some: Predictions | str = every
+            reached, against, rows = _by_seed(variant), every, variant.trained.runs[0].record["rows"]["test"]
         else:
-            against = None if first is None else _against(first, some)
+            chosen = on_selection(every, ids)
+            if chosen is None:
+                continue
+            some = chosen
+            against = None if first is None else _against(first, chosen)
             ends = (
                 {score: each.second_interval for score, each in against.items()}
                 if isinstance(against, Mapping)
-                else intervals(some)
+                else intervals(chosen)
             )
-            reached = _reached([scores.summary() for scores in some.scores()], ends)
-            rows = len(some.ids)
+            reached = _reached([scores.summary() for scores in chosen.scores()], ends)
+            rows = len(chosen.ids)
         first = some if first is None else first
         seeds = len(variant.experiment.seeds)
         made.append(Row(variant.name, seeds, rows, reached, against, paper, variant.stand_ins))
@@ -232,27 +235,19 @@ def _reached(
     return told
 
 
-def _held_out(variant: VariantResult) -> HeldOut:
-    by_corpus: dict[str, dict[int, Scores]] = {}
-    for run in variant.trained.runs:
-        tested = run.predictions()["utterance_id"].str.split("/").list.first().unique().sort()
-        by_corpus.setdefault(", ".join(tested), {})[run.record["seed"]] = run.test
-    seeds = sorted({run.record["seed"] for run in variant.trained.runs})
-    told = {
-        corpus: _reached([each[seed].summary() for seed in seeds if seed in each], {})
-        for corpus, each in sorted(by_corpus.items())
+def _held_out(variant: VariantResult) -> HeldOut | None:
+    found = held_out_scores(variant.trained.runs)
+    if not found:
+        return None
+    corpora = {
+        corpus: _reached([scores.summary() for scores in seeds.values()], {})
+        for corpus, seeds in sorted(found.items())
     }
-    means = [
-        {
-            score: statistics.fmean(
-                each[seed].summary()[score] for each in by_corpus.values() if seed in each
-            )
-            for score in SCORES
-        }
-        for seed in seeds
-    ]
-    rows = {corpus: int(next(iter(each.values())).support.sum()) for corpus, each in by_corpus.items()}
-    return HeldOut(variant.name, told, rows, _reached(means, {}))
+    by_score = {score: list(global_means(found, score).values()) for score in SCORES}
+    whole = len(by_score[SCORES[0]])  # seeds that were trained for every corpus
+    means = [{score: each[seed] for score, each in by_score.items()} for seed in range(whole)]
+    rows = {corpus: int(next(iter(seeds.values())).support.sum()) for corpus, seeds in found.items()}
+    return HeldOut(variant.name, corpora, rows, _reached(means, {}) if means else None)
 
 
 def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:

@@ -145,7 +145,7 @@ class _Running:
     def at_once(self, workers: Workers) -> None:
         """Train the variants in several processes; gather each in this one, where its runs are found again."""
         waiting = list(self.variants)
-        queue = []
+        queue: list[Piece] = []
         left: dict[str, int] = {}
         asked: dict[str, Experiment] = {}
         wrong: dict[str, str] = {}

@@ -173,7 +173,8 @@ def _lines(row: Row, first: str) -> list[dict[str, Any]]:
 
 def _held_out_lines(each: HeldOut) -> list[dict[str, Any]]:
     lines = []
-    for corpus, reached in [*each.corpora.items(), ("mean over corpora", each.mean)]:
+    means = [("mean over corpora", each.mean)] if each.mean is not None else []
+    for corpus, reached in [*each.corpora.items(), *means]:
         for score in SCORES:
             lines.append(
                 {

@@ -108,8 +108,9 @@ def _held_out_grid(held_out: Sequence[HeldOut]) -> Grid:
         for corpus, reached in each.corpora.items():
             spread = (_spread(reached[score]) for score in HEADLINE)
             rows.append([each.variant, corpus, f"{each.rows[corpus]:,}", *spread])
-        strong.append(len(rows))
-        rows.append([each.variant, "mean", "", *(_spread(each.mean[score]) for score in HEADLINE)])
+        if each.mean is not None:
+            strong.append(len(rows))
+            rows.append([each.variant, "mean", "", *(_spread(each.mean[score]) for score in HEADLINE)])
     columns = ["variant", "held out", "rows", *HEADLINE.values()]
     return Grid("On each corpus by models that were trained without it", columns, rows, rules, strong)
 

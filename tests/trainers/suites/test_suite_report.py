@@ -168,6 +168,7 @@ def test_held_out_corpora_and_their_mean_are_of_the_folds(store: Store) -> None:
                     folds=2,
                     corpora=["meld", "tess"],
                     protocol="leave-corpus-out",
+                    tested=corpus,
                 )
             )
 
@@ -177,15 +178,25 @@ def test_held_out_corpora_and_their_mean_are_of_the_folds(store: Store) -> None:
 
     asked = Experiment("m", "m", "mlp", ("text",), protocol="leave-corpus-out", seeds=(0, 1))
     done = VariantResult("mlp", asked, _Folds(tuple(runs), 0, cast("Any", None), cast("Any", None)))
-    (told,) = _report(store, done).held_out
+    report = _report(store, done)
+    (told,) = report.held_out
     assert list(told.corpora) == ["meld", "tess"]
     assert told.rows == {"meld": 30, "tess": 10}
     assert told.corpora["meld"]["accuracy"].mean == pytest.approx((20 / 30 + 10 / 30) / 2)
     # Each corpus counts alike: of all rows together it would be 25 and 20 of 40.
+    assert told.mean is not None
     assert told.mean["accuracy"].mean == pytest.approx(((20 / 30 + 5 / 10) / 2 + (10 / 30 + 10 / 10) / 2) / 2)
     assert told.mean["accuracy"].deviation == pytest.approx(
         statistics.stdev([(20 / 30 + 5 / 10) / 2, (10 / 30 + 10 / 10) / 2])
     )
+
+    grid = suite_grids(report)[-1]
+    assert [row[:3] for row in grid.rows] == [
+        ["mlp", "meld", "30"],
+        ["mlp", "tess", "10"],
+        ["mlp", "mean", ""],
+    ]
+    assert grid.strong == [2]
 
 
 def test_a_csv_has_every_digit(report: SuiteReport, tmp_path: Path) -> None:
