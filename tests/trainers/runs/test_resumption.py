@@ -15,8 +15,10 @@ from feature_repo.files import FileLayer
 from feature_repo.store import open_store
 from tests.trainers.conftest import Planted
 from tests.trainers.planted_sequences import planted_sequences
+from trainers.config import AdapterConfig
 from trainers.runs.resumption import Resumption
 from trainers.runs.run import Run, finished_runs
+from trainers.train import train
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = """
@@ -27,9 +29,10 @@ from feature_repo.store import open_store
 from trainers.runs import resumption
 from trainers.config import resolve
 from trainers.models import model_config
+from trainers.start import started_runs
 from trainers.train import Progress, train
 
-root, settings, stop, model, slots = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]
+root, settings, stop, model, slots = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:6]
 resumption._TIMES_THE_LAST = 0  # every epoch is saved
 
 
@@ -40,15 +43,18 @@ def on_epoch(epoch):
 
 
 config = resolve(model_config(model), values={"max_epochs": 8, "lr": 0.01, "plateau_patience": 1, **settings})
-train(
-    open_store(root), slots.split(","), config=config, protocol="official", progress=Progress(on_epoch=on_epoch)
-)
+store = open_store(root)
+start = started_runs(store.files, sys.argv[6]) if sys.argv[6] else ()
+progress = Progress(on_epoch=on_epoch)
+train(store, slots.split(","), config=config, protocol="official", start=start, progress=progress)
 """
 
 
-def _start(root: str, settings: dict[str, float], stop: int, model: str, slots: str) -> subprocess.Popen[str]:
+def _start(
+    root: str, settings: dict[str, float], stop: int, model: str, slots: str, begun: str = ""
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, root, json.dumps(settings), str(stop), model, slots],
+        [sys.executable, "-c", SCRIPT, root, json.dumps(settings), str(stop), model, slots, begun],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
@@ -58,8 +64,8 @@ def _start(root: str, settings: dict[str, float], stop: int, model: str, slots: 
 
 
 def _finished(root: str) -> Run:
-    (run,) = finished_runs(open_store(root).files)
-    return run
+    """The newest run."""
+    return finished_runs(open_store(root).files)[-1]
 
 
 @pytest.mark.parametrize(
@@ -78,15 +84,33 @@ def test_a_killed_run_ends_with_the_same_numbers(
     root = planted.store.root if model == "mlp" else planted_sequences(tmp_path / "more").root
     other = root + "_killed"
     shutil.copytree(root, other)
-    whole = _start(root, settings, 0, model, slots)
+    _check_killed(root, other, settings, model, slots)
+
+
+@pytest.mark.long
+def test_a_killed_run_that_began_with_anothers_weights_does_too(planted: Planted) -> None:
+    store = planted.store
+    first = train(store, ["text"], config=AdapterConfig(max_epochs=2, lr=0.02), protocol="official").runs[0]
+    other = store.root + "_killed"
+    shutil.copytree(store.root, other)
+    _check_killed(store.root, other, {"ema": 0.9}, "mlp", "text", first.key)
+    assert _finished(other).record["start"] == first.key
+
+
+def _check_killed(
+    root: str, other: str, settings: dict[str, float], model: str, slots: str, begun: str = ""
+) -> None:
+    """Train in one store, kill and train again in its copy: everything is equal."""
+    before = len(finished_runs(open_store(other).files))
+    whole = _start(root, settings, 0, model, slots, begun)
     assert whole.communicate(timeout=100)[0].split() == list("12345678")
-    killed = _start(other, settings, 4, model, slots)
+    killed = _start(other, settings, 4, model, slots, begun)
     assert killed.stdout is not None
     assert [killed.stdout.readline().strip() for _ in range(4)] == list("1234")
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    assert finished_runs(open_store(other).files) == []
-    again = _start(other, settings, 0, model, slots)
+    assert len(finished_runs(open_store(other).files)) == before
+    again = _start(other, settings, 0, model, slots, begun)
     assert again.communicate(timeout=100)[0].split() == list("5678")  # and not from the beginning
     one, two = _finished(root), _finished(other)
     assert two.key == one.key
@@ -94,6 +118,7 @@ def test_a_killed_run_ends_with_the_same_numbers(
     assert two.checkpoint() == one.checkpoint()
     assert two.epochs().drop("seconds").equals(one.epochs().drop("seconds"))
     assert two.predictions().equals(one.predictions())
+    assert two.record.get("start") == one.record.get("start")
     assert set(two.files.list_files(f"runs/{two.key}")) == set(one.files.list_files(f"runs/{one.key}"))
     assert "resume.pt" not in two.files.list_files(f"runs/{two.key}")
 
