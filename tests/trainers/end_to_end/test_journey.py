@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from safetensors.torch import load
+from typer.testing import CliRunner
 
+from affectstore import command_line
 from feature_repo.store import open_store
 from tests.trainers.end_to_end.planted_recordings import Recordings
 from trainers.experiments.experiment import load_experiment
@@ -48,37 +50,26 @@ class Shell:
 
     def __init__(self, recordings: Recordings) -> None:
         self.recordings = recordings
+        self.root = recordings.store.root
         self.encoders = [f"{name}={folder}" for name, folder in recordings.settings.items()]
 
-    def train(self, experiment: str, *settings: str, start: Run | None = None) -> str:
-        return self.start(experiment, *settings, start=start).communicate(timeout=300)[0]
+    def command(self, *words: str) -> str:
+        """A command in this process, and what it printed."""
+        result = CliRunner().invoke(command_line(), [*words, "--root", self.root], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
 
-    def start(
-        self, experiment: str, *settings: str, start: Run | None = None, stop: int = 0
-    ) -> "subprocess.Popen[str]":
+    def training(self, experiment: str, *settings: str, start: Run | None = None) -> list[str]:
+        """The words of a training."""
         ours = self.encoders if load_experiment(experiment).model == "end-to-end" else []
         given = [word for setting in (*SMALL, *ours, *settings) for word in ("--set", setting)]
         begin = ["--start", start.key] if start else []
-        return self._run(
-            stop, "train", "-e", experiment, "--seeds", "0", "--profile", "default", *begin, *given
-        )
+        return ["train", "-e", experiment, "--seeds", "0", "--profile", "default", *begin, *given]
 
-    def command(self, *words: str) -> str:
-        return self._run(0, *words).communicate(timeout=300)[0]
-
-    def run(self, trainer: str, *, start: str | None = None) -> Run:
-        """The one finished run of a model that began with another."""
-        store = open_store(self.recordings.store.root)
-        (found,) = (
-            run
-            for run in finished_runs(store.files)
-            if run.record["trainer"] == trainer and run.record.get("start") == start
-        )
-        return found
-
-    def _run(self, stop: int, *words: str) -> "subprocess.Popen[str]":
+    def process(self, *words: str, stop: int = 0) -> "subprocess.Popen[str]":
+        """A command in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(stop), *words, "--root", self.recordings.store.root],
+            [sys.executable, "-c", SCRIPT, str(stop), *words, "--root", self.root],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -86,27 +77,37 @@ class Shell:
             text=True,
         )
 
+    def run(self, trainer: str, *, start: str | None = None) -> Run:
+        """The one finished run of a model that began with another."""
+        (found,) = (
+            run
+            for run in finished_runs(open_store(self.root).files)
+            if run.record["trainer"] == trainer and run.record.get("start") == start
+        )
+        return found
+
 
 @pytest.mark.long
 def test_stage_1_stage_2_and_fine_tuning_with_a_kill_between(copied: Callable[[str], Recordings]) -> None:
     shell = Shell(copied("one"))
     told = shell.command("split", "audio-text", "-c", "ravdess", "-c", "meld")
     assert "audio-text" in told
-    told = shell.train("003-b2", "max_epochs=4")
+    told = shell.command(*shell.training("003-b2", "max_epochs=4"))
     assert "62.1" in told  # the paper's accuracy on TestB beside ours
     stage_1 = shell.run("token-transformer")
     assert stage_1.record["protocol"].startswith("split")
     fast = ("max_epochs=4", "speech_lr=1e-3", "text_lr=1e-3", "ema=0.5", "frontend_frozen_epochs=2")
     # Stage 2 in a copy of the store is killed in its second epoch, with the convolutions still frozen.
     other = Shell(_copy(shell.recordings))
-    assert shell.train("003-b3", *fast, start=stage_1).count("epoch ") == 4
-    killed = other.start("003-b3", *fast, start=stage_1, stop=2)
+    words = shell.training("003-b3", *fast, start=stage_1)
+    assert shell.process(*words).communicate(timeout=300)[0].count("epoch ") == 4
+    killed = other.process(*words, stop=2)
     assert killed.stdout is not None
     while "epoch 2" not in killed.stdout.readline():
         assert killed.poll() is None
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    again = other.train("003-b3", *fast, start=stage_1)
+    again = other.process(*words).communicate(timeout=300)[0]
     assert ("epoch 3" in again, "epoch 2" in again) == (True, False)
     whole, resumed = (one.run("end-to-end", start=stage_1.key) for one in (shell, other))
     assert resumed.key == whole.key
@@ -115,7 +116,8 @@ def test_stage_1_stage_2_and_fine_tuning_with_a_kill_between(copied: Callable[[s
     assert resumed.record["tuned"] == whole.record["tuned"]
     assert resumed.record["scores"] == whole.record["scores"]
     # Fine-tuning goes on with the tuned encoders, reads the turns before, and scores both selections.
-    told = shell.train("003-b6", "max_epochs=1", "lr=1e-12", "speech_lr=1e-12", "text_lr=1e-12", start=whole)
+    still = ("max_epochs=1", "lr=1e-12", "speech_lr=1e-12", "text_lr=1e-12")
+    told = shell.command(*shell.training("003-b6", *still, start=whole))
     assert "audio-text-testa" in told
     assert "audio-text-testb" in told
     last = shell.run("end-to-end", start=whole.key)
@@ -130,10 +132,12 @@ def test_stage_1_stage_2_and_fine_tuning_with_a_kill_between(copied: Callable[[s
     )
     assert any(name.startswith("meld/") for name in moved["utterance_id"])
     # The tuned encoders are models for `extract`.
-    folder = Path(shell.recordings.store.root) / whole.record["tuned"]["text"]["folder"]
+    folder = Path(shell.root) / whole.record["tuned"]["text"]["folder"]
     shell.command("extract", "-e", "roberta", "-s", f"model={folder}", "--as", "tuned")
-    tuned = open_store(shell.recordings.store.root).catalog.slots("tuned")
+    tuned = open_store(shell.root).catalog.slots("tuned")
     assert tuned["text"].startswith("text_roberta_")
+    told = shell.command("runs", last.key)
+    assert whole.key in told  # what it began with
 
 
 def _copy(recordings: Recordings) -> Recordings:
