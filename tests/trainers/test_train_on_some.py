@@ -14,6 +14,7 @@ from trainers.config import AdapterConfig
 from trainers.runs.groups import group_runs
 from trainers.runs.held_out import held_out_scores
 from trainers.runs.run import Run, finished_runs
+from trainers.runs.tables import scores_table
 from trainers.train import Trained, train
 
 FAST = AdapterConfig(max_epochs=2, lr=0.01)
@@ -94,7 +95,7 @@ def test_some_corpora_train_and_all_are_tested(planted: Planted) -> None:
     assert acted.key != run.key
 
 
-def test_each_corpus_is_left_out_once(planted: Planted) -> None:
+def test_each_corpus_is_left_out_once(planted: Planted, capsys: pytest.CaptureFixture[str]) -> None:
     _two_corpora(planted)
     done = _train(planted, protocol="leave-corpus-out", seeds=(0, 1))
     assert [run.record["tested"] for run in done.runs] == ["ravdess", "toy"] * 2
@@ -109,6 +110,9 @@ def test_each_corpus_is_left_out_once(planted: Planted) -> None:
         texts = set(rows.filter(pl.col("utterance_id").is_in(list(parts["train"])))["text"])
         shared = sum(text in texts for text in rows.filter(corpus=run.record["tested"])["text"])
         assert run.record["test_texts_in_train"] == shared > 0
+    scores_table(done)
+    counted = sum(run.record["test_texts_in_train"] for run in done.runs[:2])
+    assert f"{counted} of 360 test rows have a text that stands in train" in capsys.readouterr().out
     found = held_out_scores(done.runs)
     assert {corpus: sorted(seeds) for corpus, seeds in found.items()} == {"ravdess": [0, 1], "toy": [0, 1]}
 

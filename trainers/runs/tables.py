@@ -68,10 +68,24 @@ def scores_table(done: Trained) -> None:
         ends = (interval_words([getattr(scores, name) for scores in seeds]) for name in HEADLINE)
         table.add_row(f"{LEVEL:.0%} interval of the mean", "", "", *ends)
     console.print(table)
+    _tell_shared_texts(done.runs)
     kept = len(done.runs) - done.trained
     console.print(
         f"{done.trained} run(s) trained, {kept} finished before; [cyan]affectstore runs[/cyan] lists them"
     )
+
+
+def _tell_shared_texts(runs: Sequence[Run]) -> None:
+    """How many test rows have words that were trained on, of one seed's folds; nothing where there are none."""
+    of_seed = [run.record for run in runs if run.record["seed"] == runs[0].record["seed"]]
+    shared = sum(record.get("test_texts_in_train", 0) for record in of_seed)
+    if shared:
+        rows = sum(record["rows"]["test"] for record in of_seed)
+        console.print(
+            f"{shared} of {rows} test rows have a text that stands in train letter by letter",
+            style="dim",
+            highlight=False,
+        )
 
 
 def interval_words(reached: Sequence[float]) -> str:
