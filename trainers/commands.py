@@ -64,8 +64,8 @@ def embed(
     view = None
     if over is not None:
         # The profile that is to mean the result is not where its source is looked up: it may mean it already.
-        others = [store.catalog.slots(name) for name in store.catalog.profiles() if name != profile]
-        meant = {slots[over] for slots in others if over in slots}
+        elsewhere = [store.catalog.slots(name) for name in store.catalog.profiles() if name != profile]
+        meant = {slots[over] for slots in elsewhere if over in slots}
         view = meant.pop() if len(meant) == 1 else store.resolve(over)
     with training_bar() as bar:
         task = bar.add_task("embed", total=None, told="")
