@@ -1,7 +1,8 @@
 """One step of training: the loss of a batch, in parts if asked, its gradients clipped, the weights averaged."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,19 @@ _DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _NO_TARGET = -1
 # Batches are made of like lengths within so many batches' worth of examples, which keeps them random enough.
 _BATCHES_SORTED = 32
+
+
+@dataclass(frozen=True)
+class PartOfEpoch:
+    """How far a pass over the training examples is.
+
+    Attributes:
+        groups: numbers of the examples of each of its steps.
+        losses: of the steps that are done.
+    """
+
+    groups: list[Tensor]
+    losses: list[Tensor]
 
 
 class Optimisation:
@@ -71,15 +85,33 @@ class Optimisation:
         """What is validated and kept: the average of the weights if there is one, else the model."""
         return self.model if self._average is None else self._average.module
 
-    def epoch(self, train: Tensor) -> float:
-        """Pass over the examples of these numbers once in random order; returns the mean loss of its steps."""
+    def epoch(
+        self,
+        train: Tensor,
+        begun: PartOfEpoch | None = None,
+        on_step: Callable[[PartOfEpoch], None] | None = None,
+    ) -> float:
+        """Pass over the examples of these numbers once in random order; returns the mean loss of its steps.
+
+        Args:
+            train: numbers of examples.
+            begun: where an epoch that was begun goes on.
+            on_step: told after every step what is done of the epoch.
+        """
         self.model.train()
+        # Losses stay on the device until the epoch ends, since reading one waits for the device.
+        done = begun or PartOfEpoch(self._groups(train), [])
+        for group in done.groups[len(done.losses) :]:
+            done.losses.append(self.step(group))
+            if on_step:
+                on_step(done)
+        return float(torch.stack(done.losses).mean())
+
+    def _groups(self, train: Tensor) -> list[Tensor]:
         size = self.config.batch_size * self.config.accumulate
-        # One permutation an epoch; losses stay on the device until it ends, since reading one waits for the device.
-        order = train[torch.randperm(len(train), device=train.device)]
+        order = train[torch.randperm(len(train), device=train.device)]  # one permutation an epoch
         cost = self.examples.cost
-        groups = batches(order, size) if cost is None else like_batches(order, cost, size)
-        return float(torch.stack([self.step(group) for group in groups]).mean())
+        return batches(order, size) if cost is None else like_batches(order, cost, size)
 
     def step(self, which: Tensor) -> Tensor:
         """Change the weights once by the loss over these examples; returns the loss."""

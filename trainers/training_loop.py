@@ -15,8 +15,11 @@ from feature_repo.errors import BadInputError
 from trainers.config import TrainingConfig
 from trainers.examples import Examples
 from trainers.metrics import score
-from trainers.optimisation import Optimisation
+from trainers.optimisation import Optimisation, PartOfEpoch
 from trainers.runs.resumption import Resumption
+
+# Within an epoch the state is saved so often: what a kill costs at most where an epoch takes an hour.
+SECONDS_BETWEEN_SAVES = 60.0
 
 
 @dataclass(frozen=True)
@@ -121,18 +124,47 @@ def fit(
     epochs: list[Epoch] = []
     stopped: Literal["patience", "max_epochs"] = "max_epochs"
     began = time.perf_counter()
+    begun: PartOfEpoch | None = None
+
+    def save(resumption: Resumption, done: PartOfEpoch | None = None) -> None:
+        within = done and {"groups": done.groups, "losses": torch.stack(done.losses)}
+        resumption.save(
+            {
+                "optimisation": optimisation.state(),
+                "schedule": schedule.state_dict(),
+                "epochs": [asdict(epoch) for epoch in epochs],
+                "best_state": best_state,
+                "best_epoch": best_epoch,
+                "best_score": best_score,
+                "seconds": time.perf_counter() - began,
+                "within": within,
+            }
+        )
+
+    last_saved = time.monotonic()
+
+    def keep(done: PartOfEpoch) -> None:
+        nonlocal last_saved
+        if resumption and time.monotonic() - last_saved >= SECONDS_BETWEEN_SAVES:
+            save(resumption, done)
+            last_saved = time.monotonic()
+
     if resumption and (saved := resumption.load()):
         optimisation.restore(saved["optimisation"])
         schedule.load_state_dict(saved["schedule"])
         epochs = [Epoch(**epoch) for epoch in saved["epochs"]]
         best_state, best_epoch, best_score = saved["best_state"], saved["best_epoch"], saved["best_score"]
-        began -= epochs[-1].seconds
+        # States of before there were parts of epochs have neither.
+        began -= saved["seconds"] if "seconds" in saved else epochs[-1].seconds
+        if saved.get("within"):
+            groups = [group.to(train.device) for group in saved["within"]["groups"]]
+            begun = PartOfEpoch(groups, list(saved["within"]["losses"]))
     for number in range(len(epochs) + 1, config.max_epochs + 1):
         lr = optimizer.param_groups[0]["lr"]
         # A model may have something to do then, such as to let a part learn from some epoch on.
         if begin_epoch := getattr(model, "begin_epoch", None):
             begin_epoch(number)
-        train_loss = optimisation.epoch(train)
+        train_loss, begun = optimisation.epoch(train, begun, keep), None
         logits, rows = forward(optimisation.result, examples, validation)
         targets = examples.targets(rows)
         judged = targets >= 0  # turns of a dialogue may be context alone
@@ -153,16 +185,7 @@ def fit(
         schedule.step(reached if config.plateau_on == "score" else loss)
         stops = number - best_epoch >= config.patience
         if resumption and not stops:
-            resumption.save(
-                {
-                    "optimisation": optimisation.state(),
-                    "schedule": schedule.state_dict(),
-                    "epochs": [asdict(epoch) for epoch in epochs],
-                    "best_state": best_state,
-                    "best_epoch": best_epoch,
-                    "best_score": best_score,
-                }
-            )
+            save(resumption)
         if on_epoch:
             on_epoch(epochs[-1])
         if stops:

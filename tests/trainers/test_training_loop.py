@@ -2,16 +2,23 @@
 
 import copy
 import dataclasses
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from feature_repo.errors import BadInputError
+from feature_repo.files import FileLayer
+from trainers import training_loop
 from trainers.adapters.mlp_adapter import MLPAdapter
 from trainers.config import AdapterConfig
 from trainers.examples import TensorExamples
+from trainers.optimisation import Optimisation
+from trainers.runs import resumption
+from trainers.runs.resumption import Resumption
 from trainers.training_loop import Epoch, Fit, fit, forward, seeded
 
 CLASSES = ("neutral", "joy", "anger")
@@ -275,3 +282,57 @@ class _Kept:
 
     def save(self, state: Any) -> None:
         self.states.append(copy.deepcopy(state))
+
+
+class _Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", [1, 7, 10, 13])
+@pytest.mark.parametrize("like_lengths", [False, True])
+def test_a_run_that_ends_within_an_epoch_goes_on_from_its_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, like_lengths: bool
+) -> None:
+    monkeypatch.setattr(training_loop, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(resumption, "_TIMES_THE_LAST", 0)
+    inputs, labels = _data()
+    config = AdapterConfig(max_epochs=3, lr=0.01, ema=0.8, accumulate=2, batch_size=16, dropout=0.4)
+    taken: list[int] = []
+    take = Optimisation.step
+
+    def run(folder: Path, stops_at: int) -> tuple[Fit, dict[str, Tensor]]:
+        def counted(self: Optimisation, which: Tensor) -> Tensor:
+            if len(taken) == stops_at:
+                raise _Stopped
+            taken.append(len(which))
+            return take(self, which)
+
+        taken.clear()
+        monkeypatch.setattr(Optimisation, "step", counted)
+        examples = TensorExamples([inputs], labels)
+        if like_lengths:
+            examples.cost = np.arange(300) % 17
+        with seeded(3):
+            model = MLPAdapter(6, 3, hidden=(16, 8))
+            told = fit(
+                model,
+                examples,
+                train=torch.arange(200),
+                validation=torch.arange(200, 300),
+                classes=CLASSES,
+                config=config,
+                resumption=Resumption(FileLayer(str(folder)), "abc", "cpu"),
+            )
+        return told, model.state_dict()
+
+    whole, weights = run(tmp_path / "whole", -1)
+    steps = len(taken)
+    assert steps == 3 * 7  # of 32 rows at most
+    with pytest.raises(_Stopped):
+        run(tmp_path / "stopped", step)
+    again, after = run(tmp_path / "stopped", -1)
+    assert len(taken) == steps - step  # and none twice
+    assert [dataclasses.replace(epoch, seconds=0.0) for epoch in again.epochs] == [
+        dataclasses.replace(epoch, seconds=0.0) for epoch in whole.epochs
+    ]
+    assert all(torch.equal(weights[name], after[name]) for name in weights)
