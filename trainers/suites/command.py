@@ -148,14 +148,20 @@ def suite(
         def on_training(what: str, config: TrainingConfig) -> Progress:
             return shown(bar, config.max_epochs, config.selection, what)
 
-        done = run_suite(
-            store,
-            asked,
-            name=results,
-            device=chosen_device(device),
-            workers=workers,
-            on_training=on_training,
-        )
+        try:
+            done = run_suite(
+                store,
+                asked,
+                name=results,
+                device=chosen_device(device),
+                workers=workers,
+                on_training=on_training,
+            )
+        except KeyboardInterrupt:
+            err.print(
+                "stopped: what is finished is kept, and the same command goes on from here", style="yellow"
+            )
+            raise
     if as_json:
         typer.echo(json.dumps(results_frame(done.variants, done.selections).to_dicts()))
     if not as_json or tables or figures is not None:

@@ -257,7 +257,7 @@ def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:
     if generated:
         told.append(
             f"* with stand-ins, generated sounds and texts in place of a corpus: {', '.join(generated)};"
-            " no such number stands for the corpus"
+            " they show the way, and stand beside no number of the real corpus"
         )
     cells = [reference_cell(name) for one in result.variants for name in one.experiment.reference]
     if cells:
@@ -298,6 +298,6 @@ def _changed(result: SuiteResult) -> list[str]:
         if keys:
             by_keys.setdefault(keys, []).append(one.name)
     return [
-        f"{', '.join(names)}: ours has another {', '.join(keys)} than the experiment's file"
+        f"{', '.join(names)}: trained with other {', '.join(keys)} than the experiment's file says"
         for keys, names in by_keys.items()
     ]

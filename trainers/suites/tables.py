@@ -57,7 +57,9 @@ def print_tables(report: SuiteReport) -> None:
     """Print the tables and what is below them."""
     from feature_repo.console import Table, console  # rich: not for a caller in Python
 
-    for grid in suite_grids(report):
+    for place, grid in enumerate(suite_grids(report)):
+        if place:
+            console.print()
         table = Table(title=grid.title)
         table.add_column(grid.columns[0], no_wrap=True)
         for title in grid.columns[1:]:

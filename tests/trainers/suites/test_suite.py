@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.labels import SCHEMES
 from trainers.experiments.experiment import load_experiment
 from trainers.suites.suite import load_suite, suite_names
 from trainers.suites.variant import Variant
@@ -44,6 +45,55 @@ def test_the_packaged_suites_are_those_of_the_plan() -> None:
     assert [one.model for one in transformer.experiments().values()] == ["mamba", "cross-modal-transformer"]
     assert transformer.cost
     assert load_suite("missing-modalities").drop == (0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+
+
+@pytest.mark.parametrize("family", ["a", "b"])
+def test_a_familys_suite_has_the_papers_ten_rows_each_beside_its_own_cell(family: str) -> None:
+    suite = load_suite(f"family-{family}")
+    cells = {name: one.reference for name, one in suite.experiments().items()}
+    assert {name: cell for name, cell in cells.items() if cell} == {
+        f"{family}{number}": (f"003/family-{family}/{family}{number}",) for number in range(10)
+    }
+    # What an experiment's file says it begins from is what the variant begins from.
+    bases = {variant.name: variant.base for variant in suite.variants}
+    for variant in suite.variants:
+        says = suite.experiments()[variant.name].starts_from
+        assert (says is None) == (not variant.start)
+        assert says is None or says in {bases[name] for name in variant.start}
+
+
+def test_replicas_have_other_seeds_whatever_seeds_are_asked_for() -> None:
+    made = load_suite("family-a").changed({"seeds": (0,)}).experiments()
+    assert (made["a6"].seeds, made["a7"].seeds) == ((0,), (3,))
+    assert made["a6"].config() == made["a7"].config()
+    stages = load_suite("family-b").changed({"seeds": (0, 5)}).experiments()
+    assert {name: one.seeds for name, one in stages.items() if one.seeds != (0, 5)} == {
+        "b2-again": (3, 8),
+        "b4": (3, 8),
+    }
+
+
+def test_the_protocols_suites_are_those_of_the_paper() -> None:
+    context = load_suite("context").experiments()
+    assert [one.profile for one in context.values()] == [f"context-{turns}" for turns in (0, 3, 7, 9)]
+    ablation = load_suite("modality-ablation").experiments()
+    assert [one.slots for one in ablation.values()] == [("text", "speech"), ("text",), ("speech",)]
+    regularisers = [
+        (one.settings["modality_dropout"], one.settings["ema"] > 0)
+        for one in load_suite("regularisation").experiments().values()
+    ]
+    assert regularisers == [(0, False), (0.2, False), (0.2, True)]
+    for name, classes in (("iemocap4", 4), ("iemocap6", 6)):
+        (labels,) = {one.labels for one in load_suite(name).experiments().values()}
+        assert len(SCHEMES[labels].classes) == classes
+        assert {one.protocol for one in load_suite(name).experiments().values()} == {"session-folds"}
+    factor = load_suite("quality-factor").experiments()
+    assert [one.train_on for one in factor.values()] == [None, "verified", "verified-random"]
+    assert {one.report for one in factor.values()} == {("verified",)}
+    assert load_suite("frozen-or-tuned").relative
+    assert {one.protocol for one in load_suite("leave-corpus-out").experiments().values()} == {
+        "leave-corpus-out"
+    }
 
 
 def test_variants_go_on_top_of_options_and_options_on_top_of_the_file(tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def test_the_command_lists_runs_draws_and_tells_where_the_results_are(
     file = _file(tmp_path, "drop: [0, 0.5]\ncost: true\nvariants: {gated: {}, mlp: {adapt: mlp}}\n")
     words = [file, "--corpus", "toy", "--seeds", "3", "--set", "max_epochs=1", "--as", "toy"]
     words += ["--figures", str(tmp_path / "figures"), "--root", planted.store.root]
+    words += ["--table", str(tmp_path / "a.md"), "--table", str(tmp_path / "a.csv"), "--report", "lost"]
     result = CliRunner().invoke(APP, words, catch_exceptions=False)
     assert result.exit_code == 0
     told = " ".join(result.output.split())
@@ -175,6 +176,9 @@ def test_the_command_lists_runs_draws_and_tells_where_the_results_are(
     assert "UAR by the chance that a slot is missing at test" in told
     assert "Cost of a forward pass" in told
     assert "suites/toy.parquet" in told
+    assert "lost is not scored by itself: unknown selection or verdict 'lost'" in told
+    assert (tmp_path / "a.md").read_text().count("### ") == 3  # scores, cost, curves
+    assert (tmp_path / "a.csv").read_text().count("\n") == 1 + 2 * 4
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "toy_bars.png",
         "toy_confusion_gated.png",
@@ -182,3 +186,21 @@ def test_the_command_lists_runs_draws_and_tells_where_the_results_are(
         "toy_missing.png",
         "toy_scores.png",
     ]
+
+
+def test_show_tells_what_a_suite_is_and_wants_and_trains_nothing(planted: Planted, tmp_path: Path) -> None:
+    text = (
+        "prepare: [affectstore extract -e mfcc --as loud]\n"
+        "variants:\n  one: {}\n  two: {start: one, profile: loud, train_domains: [acted], settings: {lr: 0.5}}\n"
+    )
+    words = [_file(tmp_path, text), "--show", "--root", planted.store.root]
+    told = CliRunner().invoke(APP, words, catch_exceptions=False).output
+    (row,) = [line for line in told.splitlines() if line.startswith("two")]
+    assert "lr=0.5; begins from one; trains on acted" in row
+    assert "loud" in row
+    assert "wanted in the store:\n  affectstore extract -e mfcc --as loud" in told
+    assert finished_runs(planted.store.files) == []
+    wrong = CliRunner().invoke(
+        APP, [*words[:1], "--table", "t.pdf", "--root", planted.store.root], catch_exceptions=True
+    )
+    assert isinstance(wrong.exception, BadInputError)
