@@ -71,11 +71,13 @@ class Progress:
         on_begin: told ``(seed, fold, key, identity)`` before a run is trained.
         on_epoch: told of every epoch.
         on_end: told ``(run, trained)`` when a run is there, whether this call trained it or it had been finished.
+        on_part: told after every step how many epochs are done, such as 2.25.
     """
 
     on_begin: Callable[[int, int, str, Mapping[str, Any]], None] | None = None
     on_epoch: Callable[[Epoch], None] | None = None
     on_end: Callable[[Run, bool], None] | None = None
+    on_part: Callable[[float], None] | None = None
 
 
 def train(
@@ -184,7 +186,7 @@ def train(
             if run is None:
                 if progress.on_begin:
                     progress.on_begin(seed, split.fold, run_key(identity), identity)
-                run = job.run(split, seed, progress.on_epoch)
+                run = job.run(split, seed, progress.on_epoch, progress.on_part)
                 trained += 1
             if progress.on_end:
                 progress.on_end(run, new)

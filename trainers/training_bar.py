@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from trainers.runs.run import Run
     from trainers.train import Progress
     from trainers.training_loop import Epoch
+
+_SECONDS_BETWEEN_MOVES = 0.2
 
 
 def training_bar() -> Bar:
@@ -43,6 +46,7 @@ def shown(bar: Bar, max_epochs: int, selection: str, what: str = "") -> Progress
     from trainers.train import Progress
 
     tasks: list[TaskID] = []
+    moved = 0.0
     before = f"{what}, " if what else ""
 
     def on_begin(seed: int, fold: int, key: str, identity: Mapping[str, Any]) -> None:
@@ -63,4 +67,11 @@ def shown(bar: Bar, max_epochs: int, selection: str, what: str = "") -> Progress
         told = f"epoch {epoch.number}, validation {selection} {getattr(epoch, selection):.4f}"
         bar.update(tasks[-1], completed=epoch.number, told=told)
 
-    return Progress(on_begin, on_epoch, on_end)
+    def on_part(epochs: float) -> None:
+        nonlocal moved
+        # A light model's steps are shorter than drawing them.
+        if time.monotonic() - moved >= _SECONDS_BETWEEN_MOVES:
+            bar.update(tasks[-1], completed=epochs)
+            moved = time.monotonic()
+
+    return Progress(on_begin, on_epoch, on_end, on_part)

@@ -141,7 +141,13 @@ class TrainingJob:
         found |= {run.key: run for run in ([] if start is None else runs_above(self.store, [start.key]))}
         return [found[key] for key in sorted(found)]
 
-    def run(self, split: Split, seed: int, on_epoch: Callable[[Epoch], None] | None) -> Run:
+    def run(
+        self,
+        split: Split,
+        seed: int,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        on_part: Callable[[float], None] | None = None,
+    ) -> Run:
         """Train, score and write one run.
 
         Raises:
@@ -179,6 +185,7 @@ class TrainingJob:
                 config=self.config,
                 resumption=resumption,
                 on_epoch=on_epoch,
+                on_part=on_part,
             )
         shares = {
             part: _shares(model, examples, which[part], split.parts()[part])

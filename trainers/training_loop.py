@@ -87,6 +87,7 @@ def fit(
     config: TrainingConfig,
     resumption: Resumption | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_part: Callable[[float], None] | None = None,
 ) -> Fit:
     """Train and keep the epoch with the best validation score (papers/000 III-B2).
 
@@ -102,6 +103,7 @@ def fit(
         config: optimiser, schedule, stopping, loss and selection.
         resumption: where a killed run of the same model, rows and settings goes on; None begins anew and saves nothing.
         on_epoch: told of every epoch as it ends.
+        on_part: told after every step how many epochs are done, such as 2.25.
 
     Raises:
         UnknownNameError: a class weight for an emotion that is no class.
@@ -148,6 +150,8 @@ def fit(
         if resumption and time.monotonic() - last_saved >= SECONDS_BETWEEN_SAVES:
             save(resumption, done)
             last_saved = time.monotonic()
+        if on_part:
+            on_part(len(epochs) + len(done.losses) / len(done.groups))
 
     if resumption and (saved := resumption.load()):
         optimisation.restore(saved["optimisation"])

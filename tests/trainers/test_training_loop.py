@@ -336,3 +336,19 @@ def test_a_run_that_ends_within_an_epoch_goes_on_from_its_step(
         dataclasses.replace(epoch, seconds=0.0) for epoch in whole.epochs
     ]
     assert all(torch.equal(weights[name], after[name]) for name in weights)
+
+
+def test_how_much_is_done_is_told_after_every_step() -> None:
+    inputs, labels = _data()
+    parts: list[float] = []
+    with seeded(0):
+        fit(
+            MLPAdapter(6, 3, hidden=(8,)),
+            TensorExamples([inputs], labels),
+            train=torch.arange(200),
+            validation=torch.arange(200, 300),
+            classes=CLASSES,
+            config=AdapterConfig(max_epochs=2, batch_size=50),
+            on_part=parts.append,
+        )
+    assert parts == [0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
     from trainers.end_to_end.config import EndToEndConfig
 
+_LAST = -1
 _DIGITS = 12  # of a digest, in a message
 
 
@@ -40,6 +41,11 @@ def check_stage_one(store: Store, start: Run, encoders: Mapping[str, str], confi
             continue  # dropped since: nobody can tell
         theirs[slot] = recipe.weights
         pooling = recipe.settings.get("pooling", poolings.get(slot))
+        if (layer := recipe.settings.get("layer", _LAST)) != _LAST:
+            raise BadInputError(
+                f"run {start.key} is no stage 1 of this model: it learned from {view}, whose vectors are of layer"
+                f" {layer}; allowed: of the last"
+            )
         if slot in poolings and pooling != poolings[slot]:
             raise BadInputError(
                 f"run {start.key} is no stage 1 of this model: it learned from {view}, pooled by {pooling!r}; allowed:"

@@ -147,7 +147,7 @@ def tracked(progress: Progress, trackers: list[Tracker]) -> Progress:
         if trained:
             _each(trackers, "end", run)
 
-    return Told(on_begin=on_begin, on_epoch=on_epoch, on_end=on_end)
+    return Told(on_begin=on_begin, on_epoch=on_epoch, on_end=on_end, on_part=progress.on_part)
 
 
 def flat(identity: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

@@ -43,7 +43,7 @@ def test_each_part_learns_at_its_rate_and_the_convolutions_wait(recordings: Reco
         assert 0.5 * steps * rate < moved(state, part, base) < 1.5 * steps * rate
 
 
-def test_a_killed_front_end_wakes_in_its_epoch(recordings: Recordings) -> None:
+def test_the_front_end_wakes_in_its_epoch(recordings: Recordings) -> None:
     model = fresh_model((), 3, settings("end-to-end", recordings, frontend_frozen_epochs=2))
     front = model.encoders["speech"].feature_extractor  # type: ignore[union-attr]
     rest = model.encoders["speech"].encoder  # type: ignore[union-attr]

@@ -9,6 +9,9 @@ from safetensors.torch import load
 from transformers import AutoModel
 
 from feature_repo.errors import BadInputError
+from feature_repo.fill import fill
+from feature_repo.outcome import Features
+from feature_repo.recipe import Recipe
 from tests.extractors.encoders.tiny_roberta import build_tiny_roberta
 from tests.trainers.end_to_end.planted_recordings import Recordings
 from tests.trainers.end_to_end.small_runs import end_to_end, settings, stage_1
@@ -83,3 +86,33 @@ def test_a_start_of_other_encoders_or_another_pooling_is_refused(
     with pytest.raises(BadInputError, match=r"behind its slot 'text'"):
         end_to_end(recordings, start=[frozen], text_model=str(other))
     assert end_to_end(recordings, start=[frozen], max_epochs=1).record["start"] == frozen.key
+
+
+@pytest.mark.parametrize(
+    ("settings_of", "told"),
+    [
+        ({"pooling": "mean"}, r"pooled by 'mean'; allowed: 'cls', or --set text_pooling=mean"),
+        ({"layer": 1}, "whose vectors are of layer 1; allowed: of the last"),
+    ],
+)
+def test_a_start_of_other_vectors_of_the_same_encoders_is_refused(
+    recordings: Recordings, settings_of: dict[str, object], told: str
+) -> None:
+    changed = Recipe.from_identity(recordings.text.identity() | {"settings": settings_of})
+    fill(
+        recordings.store,
+        [changed],
+        lambda missing: (
+            (view, name, Features(np.ones(32, np.float32)))
+            for view, names in missing.items()
+            for name in names
+        ),
+    )
+    first = train(
+        recordings.store,
+        ["speech", f"text={changed.view}"],
+        config=settings("token-transformer", max_epochs=1),
+        protocol="official",
+    ).runs[0]
+    with pytest.raises(BadInputError, match=told):
+        end_to_end(recordings, start=[first], max_epochs=1)
