@@ -33,9 +33,10 @@ from trainers.runs.groups import group_name
 from trainers.runs.lineage import runs_above
 from trainers.runs.resumption import Resumption
 from trainers.runs.run import CODE_VERSION, Run, ids_digest, run_key, write_run
+from trainers.scored_rows import prediction_rows, shares_of
 from trainers.start import begin_with, start_of
 from trainers.training_data import Request, TrainingData, scaling_rows
-from trainers.training_loop import Epoch, fit, forward, seeded
+from trainers.training_loop import Epoch, fit, seeded
 
 if TYPE_CHECKING:
     from feature_repo.quality_weights import QualityWeights
@@ -188,7 +189,7 @@ class TrainingJob:
                 on_part=on_part,
             )
         shares = {
-            part: _shares(model, examples, which[part], split.parts()[part])
+            part: shares_of(model, examples, which[part], split.parts()[part])
             for part in ("validation", "test")
         }
         scores = {
@@ -244,7 +245,7 @@ class TrainingJob:
             },
             epochs=pl.DataFrame([asdict(epoch) for epoch in fitted.epochs]),
             parts=parts,
-            predictions=_predictions(self.data, split, shares["test"]),
+            predictions=prediction_rows(self.data, split, shares["test"]),
             checkpoint=save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}),
         )
         resumption.remove()
@@ -297,16 +298,6 @@ _DATA = (
 )
 
 
-def _shares(
-    model: nn.Module, examples: Examples, which: torch.Tensor, wanted: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    """Probabilities ``[wanted, classes]``; a dialogue's other turns are left out."""
-    logits, rows = forward(model, examples, which)
-    found = rows.cpu().numpy()
-    shares: npt.NDArray[np.float32] = logits.float().softmax(1).cpu().numpy()[np.isin(found, wanted)]
-    return shares
-
-
 def _check_dialogues(data: TrainingData, which: Mapping[str, torch.Tensor]) -> None:
     assert data.dialogues is not None
     seen: dict[int, str] = {}
@@ -318,16 +309,3 @@ def _check_dialogues(data: TrainingData, which: Mapping[str, torch.Tensor]) -> N
                     " a conversation model: a protocol that keeps dialogues whole, such as official"
                 )
             seen[number] = part
-
-
-def _predictions(data: TrainingData, split: Split, shares: npt.NDArray[np.float32]) -> pl.DataFrame:
-    rows = data.rows
-    classes = np.array(rows.classes)
-    columns: Mapping[str, Any] = {
-        "utterance_id": rows.manifest[split.test.tolist()]["utterance_id"],
-        "fold": np.full(len(split.test), split.fold, np.int32),
-        "true": classes[data.labels[split.test]].tolist(),
-        "predicted": classes[shares.argmax(1)].tolist(),
-        **{f"p_{name}": shares[:, index] for index, name in enumerate(rows.classes)},
-    }
-    return pl.DataFrame(columns)
