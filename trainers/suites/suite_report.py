@@ -102,6 +102,21 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
+class AcrossFolds:
+    """A variant's scores fold by fold (papers/003 5.4.2).
+
+    Attributes:
+        variant: its name.
+        folds: how many.
+        reached: by score the mean over the folds and their deviation, a fold's score being its mean over the seeds.
+    """
+
+    variant: str
+    folds: int
+    reached: Mapping[str, Reached]
+
+
+@dataclass(frozen=True)
 class SuiteReport:
     """All numbers of a suite's tables.
 
@@ -109,12 +124,14 @@ class SuiteReport:
         result: what they are of.
         tables: of all test rows, then of each selection.
         held_out: of the variants that leave corpora out.
+        across_folds: of the other variants with several folds.
         notes: what a reader has to know, a sentence each.
     """
 
     result: SuiteResult
     tables: tuple[ScoreTable, ...]
     held_out: tuple[HeldOut, ...]
+    across_folds: tuple[AcrossFolds, ...]
     notes: tuple[str, ...]
 
 
@@ -137,7 +154,10 @@ def suite_report(result: SuiteResult, *, on_step: Callable[[], None] | None = No
         if rows or selection is None:
             tables.append(ScoreTable(selection, tuple(rows)))
     held_out = tuple(told for each in result.variants if (told := _held_out(each)) is not None)
-    return SuiteReport(result, tuple(tables), held_out, tuple(_notes(result, tables)))
+    left_out = {told.variant for told in held_out}
+    across = (_across_folds(each) for each in result.variants if each.name not in left_out)
+    across_folds = tuple(told for told in across if told.folds > 1)
+    return SuiteReport(result, tuple(tables), held_out, across_folds, tuple(_notes(result, tables)))
 
 
 def paper_scores(cells: Sequence[Cell], selection: str | None) -> dict[str, float]:
@@ -248,6 +268,17 @@ def _held_out(variant: VariantResult) -> HeldOut | None:
     means = [{score: each[seed] for score, each in by_score.items()} for seed in range(whole)]
     rows = {corpus: int(next(iter(seeds.values())).support.sum()) for corpus, seeds in found.items()}
     return HeldOut(variant.name, corpora, rows, _reached(means, {}) if means else None)
+
+
+def _across_folds(variant: VariantResult) -> AcrossFolds:
+    by_fold: dict[int, list[dict[str, float]]] = {}
+    for run in variant.trained.runs:
+        by_fold.setdefault(run.record["fold"], []).append(run.record["scores"]["test"])
+    folds = [
+        {score: statistics.fmean(one[score] for one in seeds) for score in SCORES}
+        for seeds in by_fold.values()
+    ]
+    return AcrossFolds(variant.name, len(folds), _reached(folds, {}))
 
 
 def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:

@@ -81,10 +81,10 @@ def results_frame(
 ) -> pl.DataFrame:
     """A row per variant, seed, fold and selection, and one more per rate and draw where slots are dropped at test.
 
-    ``variant, seed, fold, selection`` (null for all test rows), ``rate, draw`` (null where nothing was dropped), the
-    four scores on ``rows`` test rows (null without any), what the model is and costs (``flops`` of a forward pass per
-    example, ``latency_ms_<batch>``), the ``corpora``, those of them that are generated (``stand_in``, null if none),
-    and the ``run``.
+    ``variant, seed, fold, held_out`` (the corpus that the fold leaves out, null in other protocols), ``selection``
+    (null for all test rows), ``rate, draw`` (null where nothing was dropped), the four scores on ``rows`` test rows
+    (null without any), what the model is and costs (``flops`` of a forward pass per example, ``latency_ms_<batch>``),
+    the ``corpora``, those of them that are generated (``stand_in``, null if none), and the ``run``.
 
     Args:
         variants: the results.
@@ -99,6 +99,7 @@ def results_frame(
                 "variant": result.name,
                 "seed": record["seed"],
                 "fold": record["fold"],
+                "held_out": record.get("tested"),
                 "selection": None,
                 "rate": None,
                 "draw": None,
@@ -125,7 +126,7 @@ def results_frame(
 _SCHEMA: dict[str, type[pl.DataType]] = {
     **dict.fromkeys(("rate", *SCORES, *(f"latency_ms_{size}" for size in BATCH_SIZES)), pl.Float64),
     **dict.fromkeys(("seed", "fold", "draw", "rows", "parameters", "flops"), pl.Int64),
-    **dict.fromkeys(("selection", "stand_in"), pl.String),
+    **dict.fromkeys(("held_out", "selection", "stand_in"), pl.String),
 }
 
 

@@ -36,6 +36,13 @@ def suite_grids(report: SuiteReport) -> list[Grid]:
     grids = [_scores_grid(result, table) for table in report.tables if table.rows]
     if report.held_out:
         grids.append(_held_out_grid(report.held_out))
+    if report.across_folds:
+        rows = [
+            [each.variant, str(each.folds), *(_spread(each.reached[score]) for score in HEADLINE)]
+            for each in report.across_folds
+        ]
+        title = "Fold by fold: mean ± deviation over the folds, each the mean of its seeds"
+        grids.append(Grid(title, ["variant", "folds", *HEADLINE.values()], rows))
     if result.suite.cost:
         grids.append(_cost_grid(result))
     if result.suite.drop:
@@ -87,8 +94,9 @@ def _scores_grid(result: SuiteResult, table: ScoreTable) -> Grid:
     papers = [score for score in HEADLINE if any(score in row.paper for row in table.rows)]
     columns = ["variant", "seeds", "rows", *HEADLINE.values(), f"{name} [{level}]"]
     columns += [f"paper {HEADLINE[score]}" for score in papers]
-    columns += [f"{name} against {first} [{level}]", "p"]
-    relative = result.suite.relative
+    several = len(table.rows) > 1
+    columns += [f"{name} against {first} [{level}]", "p"] if several else []
+    relative = result.suite.relative and several
     columns += [f"{HEADLINE[score]}, change %" for score in HEADLINE] if relative else []
     rows = []
     for row in table.rows:
@@ -96,7 +104,7 @@ def _scores_grid(result: SuiteResult, table: ScoreTable) -> Grid:
         cells += [_spread(row.reached[score]) for score in HEADLINE]
         cells.append(_ends(row.reached[selection]))
         cells += [f"{row.paper[score]:.4f}" if score in row.paper else _NONE for score in papers]
-        cells += _difference(row, selection)
+        cells += _difference(row, selection) if several else []
         cells += [_percent(row.relative(score)) for score in HEADLINE] if relative else []
         rows.append(cells)
     return Grid(f"{result.suite.title}: {where}, test, {record['protocol']}", columns, rows)

@@ -199,6 +199,34 @@ def test_held_out_corpora_and_their_mean_are_of_the_folds(store: Store) -> None:
     assert grid.strong == [2]
 
 
+def test_folds_are_told_by_their_deviation_too(store: Store) -> None:
+    runs = []
+    for seed, hits in enumerate(((6, 3), (8, 5))):
+        for fold, right in enumerate(hits):
+            true = [CLASSES[row % 3] for row in range(10)]
+            said = [name if row < right else CLASSES[(row + 1) % 3] for row, name in enumerate(true)]
+            ids = [f"meld/f{fold}{row}" for row in range(10)]
+            key = f"k{seed}{fold}"
+            runs.append(
+                planted_run(
+                    store.files, key, ids=ids, true=true, predicted=said, seed=seed, fold=fold, folds=2
+                )
+            )
+    asked = Experiment("m", "m", "mlp", ("text",), protocol="speaker-folds", seeds=(0, 1))
+    done = VariantResult("mlp", asked, _Trained(tuple(runs), 0, cast("Any", None), cast("Any", None)))
+    report = _report(store, done)
+    (told,) = report.across_folds
+    # Folds of 0.7 and 0.4; over the seeds, all folds together, it is 0.45 and 0.65.
+    assert told.reached["accuracy"].mean == pytest.approx(0.55)
+    assert told.reached["accuracy"].deviation == pytest.approx(statistics.stdev([0.7, 0.4]))
+    assert report.tables[0].rows[0].reached["accuracy"].deviation == pytest.approx(
+        statistics.stdev([0.45, 0.65])
+    )
+    scores, folds = suite_grids(report)
+    assert folds.rows[0][:3] == ["mlp", "2", "0.5500 ± 0.2121"]
+    assert "p" not in scores.columns  # nothing to compare one variant with
+
+
 def test_a_csv_has_every_digit(report: SuiteReport, tmp_path: Path) -> None:
     path = write_tables(report, suite_grids(report), suite_notes(report), tmp_path / "t.csv")
     with path.open(newline="") as file:
