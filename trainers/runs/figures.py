@@ -94,8 +94,9 @@ def confusion_of(seeds: Sequence[Scores], title: str, told: str) -> Any:
     axes.set(xlabel="predicted; in each cell % of the true class, and utterances", ylabel="true (utterances)")
     over = f", mean of {len(seeds)} seeds" if len(seeds) > 1 else ""
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, weight="bold")
-    # A heading as wide as the cells below it.
-    heading = textwrap.wrap(f"{told}{over}", 24 + 8 * len(columns))
+    # A heading as wide as the cells below it, broken behind commas.
+    whole = f"{told}{over}".replace(", ", ",\n").replace(" ", "\u00a0").replace("\n", " ")
+    heading = [line.replace("\u00a0", " ") for line in textwrap.wrap(whole, 36 + 9 * len(columns))]
     axes.set_title("\n".join(heading), fontsize=8.5, weight="normal")
     bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02)
     bar.set_label("% of the true class")
