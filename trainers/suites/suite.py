@@ -49,6 +49,8 @@ class Suite:
     def changed(self, given: Mapping[str, Any], settings: Sequence[str] = ()) -> Suite:
         """The suite on other data, or with other settings, below what its variants change.
 
+        Where the variants are of several models, a setting goes to those that have it.
+
         Args:
             given: keys of an experiment.
             settings: ``key=value`` each, values in YAML.
@@ -106,9 +108,14 @@ class Suite:
             BadInputError: a variant that is no experiment; the message names it and the key.
         """
         made: dict[str, Experiment] = {}
+        known = {variant.name: self._known(variant) for variant in self.variants}
+        some = set[str]().union(*known.values())
         for variant in in_order(self.variants):
             where = f"suite {self.name}, variant {variant.name}"
-            values = merged(merged(variant.below, self.values, where), variant.changes, where)
+            asked = self.values.get("settings", {}).items()
+            fits = {key: value for key, value in asked if key in known[variant.name] or key not in some}
+            own = {**self.values, "settings": fits}
+            values = merged(merged(variant.below, own, where), variant.changes, where)
             title = {"title": f"{self.title}: {variant.name}"}
             one = experiment_of(f"{self.name}-{variant.name}", where, {**values, **title})
             seeds = tuple(seed + variant.other_seeds for seed in one.seeds)
@@ -116,6 +123,17 @@ class Suite:
                 seeds = made[variant.start[0]].seeds
             made[variant.name] = dataclasses.replace(one, seeds=seeds)
         return {variant.name: made[variant.name] for variant in self.variants}
+
+    def _known(self, variant: Variant) -> set[str]:
+        """The settings that a variant's model has; none of a model that does not exist, which is told later."""
+        from trainers.models import model_config, model_names
+
+        model = {**variant.below, **self.values, **variant.changes}.get("model")
+        return (
+            {item.name for item in dataclasses.fields(model_config(model))}
+            if model in model_names()
+            else set()
+        )
 
 
 def suite_names() -> list[str]:

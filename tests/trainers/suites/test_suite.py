@@ -164,3 +164,17 @@ def test_an_unknown_suite_lists_them_and_a_setting_needs_its_value() -> None:
         load_suite("deep")
     with pytest.raises(BadInputError, match="setting 'lr' is not of the form key=value"):
         load_suite("depth").changed({}, ["lr"])
+
+
+def test_a_setting_goes_to_the_variants_whose_model_has_it() -> None:
+    made = load_suite("family-b").changed({}, ["speech_model=/models/wavlm", "width=16"]).experiments()
+    assert {name: one.settings.get("speech_model") for name, one in made.items()} == {
+        **dict.fromkeys(made, "/models/wavlm"),
+        "b2": None,
+        "b2-again": None,
+    }
+    assert {one.settings["width"] for one in made.values()} == {16}
+    with pytest.raises(
+        BadInputError, match="variant b0: settings of model end-to-end: unknown key 'speach_model'"
+    ):
+        load_suite("family-b").changed({}, ["speach_model=a"]).experiments()
