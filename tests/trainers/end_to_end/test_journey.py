@@ -146,3 +146,22 @@ def _copy(recordings: Recordings) -> Recordings:
     return Recordings(
         open_store(root), recordings.speech_model, recordings.text_model, recordings.speech, recordings.text
     )
+
+
+@pytest.mark.long
+def test_the_whole_family_by_one_suite(recordings: Recordings) -> None:
+    shell = Shell(recordings)
+    shell.command("split", "audio-text", "-c", "ravdess", "-c", "meld")
+    given = [word for setting in (*SMALL, *shell.encoders, "max_epochs=1") for word in ("--set", setting)]
+    told = shell.command("suite", "family-b", "--seeds", "0", "--profile", "default", *given)
+    for number in range(10):
+        assert f"b{number} " in told
+    for paper in ("0.0606", "0.9238", "0.4339"):  # B0's and B9's cells
+        assert paper in told
+    runs = finished_runs(open_store(shell.root).files)
+    # Where B3 is the better stage 2, B8 and B9 are the runs of B6 and B7.
+    assert len(runs) in (9, 11)
+    begun = {run.record.get("start") for run in runs}
+    stage_2 = [run for run in runs if run.record["trainer"] == "end-to-end" and run.record.get("upstream")]
+    assert len(stage_2) >= 5
+    assert {run.key for run in runs if run.record["trainer"] == "token-transformer"} <= begun
