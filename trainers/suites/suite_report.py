@@ -9,18 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from feature_repo.errors import BadInputError
-from trainers.experiments.experiment import load_experiment
 from trainers.experiments.reference import Cell, reference_cell
 from trainers.runs.comparison import Difference, compare, intervals
 from trainers.runs.held_out import global_means, held_out_scores
 from trainers.runs.predictions import Predictions, predictions_of
+from trainers.suites.caveats import suite_caveats
 from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
-
-# Keys of which a change makes another experiment of it than the paper's.
-_DECISIVE = (
-    *("model", "slots", "corpora", "labels", "protocol", "verdict", "join", "settings", "profile"),
-    *("train_corpora", "train_on", "row_weights"),
-)
 
 
 @dataclass(frozen=True)
@@ -157,7 +151,7 @@ def suite_report(result: SuiteResult, *, on_step: Callable[[], None] | None = No
     left_out = {told.variant for told in held_out}
     across = (_across_folds(each) for each in result.variants if each.name not in left_out)
     across_folds = tuple(told for told in across if told.folds > 1)
-    return SuiteReport(result, tuple(tables), held_out, across_folds, tuple(_notes(result, tables)))
+    return SuiteReport(result, tuple(tables), held_out, across_folds, tuple(suite_caveats(result, tables)))
 
 
 def paper_scores(cells: Sequence[Cell], selection: str | None) -> dict[str, float]:
@@ -279,56 +273,3 @@ def _across_folds(variant: VariantResult) -> AcrossFolds:
         for seeds in by_fold.values()
     ]
     return AcrossFolds(variant.name, len(folds), _reached(folds, {}))
-
-
-def _notes(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str]:
-    """What keeps numbers from being like for like, and what has none."""
-    told = []
-    generated = sorted({name for variant in result.variants for name in variant.stand_ins})
-    if generated:
-        told.append(
-            f"* with stand-ins, generated sounds and texts in place of a corpus: {', '.join(generated)};"
-            " they show the way, and stand beside no number of the real corpus"
-        )
-    cells = [reference_cell(name) for one in result.variants for name in one.experiment.reference]
-    if cells:
-        rows = ", ".join(
-            f"{table.rows[0].rows:,} of {table.selection or 'all test rows'}"
-            for table in tables
-            if table.rows
-        )
-        papers = sorted({f"{cell.cite}: {cell.subset}" for cell in cells})
-        told.append(f"paper: {'; '.join(papers)}; ours: {rows}")
-    told += _changed(result)
-    for table in tables:
-        where = f" on {table.selection}" if table.selection else ""
-        told += [
-            f"{row.variant} can't be compared{where}: {row.against}"
-            for row in table.rows
-            if isinstance(row.against, str)
-        ]
-    told += [f"{name} is not scored by itself: {why}" for name, why in result.unselected.items()]
-    told += [f"{name}: {why.splitlines()[-1]}" for name, why in result.untold.items()]
-    return told
-
-
-def _changed(result: SuiteResult) -> list[str]:
-    """Where options made another experiment of a variant than its file is."""
-    variants = {variant.name: variant for variant in result.suite.variants}
-    by_keys: dict[tuple[str, ...], list[str]] = {}
-    for one in result.variants:
-        variant = variants[one.name]
-        if variant.base is None:
-            continue
-        file = load_experiment(variant.base)
-        asked = result.suite.experiments()[one.name]
-        settings = {**file.settings, **dict(variant.changes.get("settings", {}))}
-        expected = {**file.values(), **variant.changes, "settings": settings}
-        now = asked.values()
-        keys = tuple(key for key in _DECISIVE if now[key] != expected[key])
-        if keys:
-            by_keys.setdefault(keys, []).append(one.name)
-    return [
-        f"{', '.join(names)}: trained with other {', '.join(keys)} than the experiment's file says"
-        for keys, names in by_keys.items()
-    ]

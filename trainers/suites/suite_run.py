@@ -10,27 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
-import torch
-
-from feature_repo.conversations import Dialogues
 from feature_repo.corpus_domains import domain_of
 from feature_repo.errors import AffectStoreError, BadInputError, UnknownNameError
 from feature_repo.named_ids import named_ids
-from feature_repo.training_set import TrainingSet
-from trainers.complexity import Complexity, complexity
 from trainers.config import TrainingConfig
 from trainers.experiments.experiment import Experiment
 from trainers.experiments.training import train_experiment
-from trainers.fusion.examples import DialogueExamples, UtteranceExamples
-from trainers.models import model_reads, run_slots, trained_model
-from trainers.prediction.robustness import run_data, scores_with_drop
 from trainers.protocols.registry import corpora_of
-from trainers.runs.run import Run
 from trainers.suites.adapted_slots import with_adapted_slots
+from trainers.suites.measures import measured_cost, scores_when_dropped
 from trainers.suites.suite import Suite
-from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult, is_stand_in, results_frame
+from trainers.suites.suite_results import SuiteResult, VariantResult, is_stand_in, results_frame
 from trainers.suites.variant import Variant, in_order
 from trainers.suites.workers import OnTraining, Piece, Workers, pieces_of
 from trainers.train import Progress
@@ -39,9 +29,6 @@ if TYPE_CHECKING:
     from feature_repo.store import Store
 
 FOLDER = "suites"
-# Draws of what is dropped, for each rate and run: their spread is small beside that of seeds.
-_DRAWS = (0, 1, 2)
-_ROWS_TIMED = 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -90,7 +77,7 @@ def run_suite(
     if suite.cost:
         # At the end, as others that train meanwhile would make a model slow.
         for one, result in running.results.items():
-            cost = _cost(store, result.trained.runs[0], device)
+            cost = measured_cost(store, result.trained.runs[0], device)
             running.results[one] = replace(result, cost=cost)
         running.write()
     return running.result()
@@ -226,8 +213,8 @@ class _Running:
             asked = with_adapted_slots(self.store, asked, variant.adapt, device=self.device, on_training=told)
         progress = told("", asked.config())
         done = train_experiment(self.store, asked, device=self.device, progress=progress)
-        drop = self.suite.drop
-        dropped = _dropped(self.store, self.suite, done.runs, self.device) if drop else None
+        rates = self.suite.drop
+        dropped = scores_when_dropped(self.store, rates, done.runs, self.device) if rates else None
         self.results[variant.name] = VariantResult(variant.name, asked, done, dropped=dropped)
         self.write()
 
@@ -298,35 +285,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, AffectStoreError):
         return str(error)
     return "".join(traceback.format_exception(error)).strip()
-
-
-def _cost(store: Store, run: Run, device: str) -> Complexity:
-    """Of a model on examples evenly spaced over its data: the same for every variant that reads the same slots."""
-    data = run_data(store, run)
-    model = trained_model(run, device)
-    if model_reads(run.record["trainer"]) == "rows":
-        width = int(run.record["width"])  # what the numbers are makes no difference
-        return complexity(model, torch.zeros(_ROWS_TIMED, width, device=device))
-    slots = run_slots(run)
-    examples: DialogueExamples | UtteranceExamples
-    if isinstance(data, Dialogues):
-        examples = DialogueExamples(data, slots, device)
-    else:
-        examples = UtteranceExamples(data, slots, device)
-    count = min(_ROWS_TIMED, len(examples))
-    (batch,) = examples.arguments(torch.from_numpy(np.linspace(0, len(examples) - 1, count).astype(np.int64)))
-    return complexity(model, batch)
-
-
-def _dropped(store: Store, suite: Suite, runs: Sequence[Run], device: str) -> pl.DataFrame:
-    pulled: dict[tuple[str, ...], TrainingSet | Dialogues] = {}
-    frames = []
-    for run in runs:
-        views = tuple(run.record["views"].values())  # a fold may read views of its own
-        if views not in pulled:
-            pulled[views] = run_data(store, run)
-        frame = scores_with_drop(run, pulled[views], suite.drop, _DRAWS, device=device)
-        frames.append(
-            frame.select(pl.lit(run.key).alias("run"), "rate", pl.col("seed").alias("draw"), *SCORES)
-        )
-    return pl.concat(frames)
