@@ -161,6 +161,7 @@ class TrainingJob:
         which = {part: examples.holding(found) for part, found in split.parts().items()}
         if isinstance(examples, DialogueExamples):
             _check_dialogues(self.data, which)
+            examples.labels = torch.from_numpy(_labels_of(self.data, split)).to(self.device)
         tunes = isinstance(self.config, EndToEndConfig) and self.config.encoders == "tuned"
         if tunes:
             check_keeps_folders(self.store)
@@ -296,6 +297,14 @@ _DATA = (
     "row_weights",
     "start",
 )
+
+
+def _labels_of(data: TrainingData, split: Split) -> npt.NDArray[np.int64]:
+    """Labels of the fold's own rows: a dialogue may have others, such as those that a list left out of training."""
+    labels = np.full_like(data.labels, -1)
+    for rows in split.parts().values():
+        labels[rows] = data.labels[rows]
+    return labels
 
 
 def _check_dialogues(data: TrainingData, which: Mapping[str, torch.Tensor]) -> None:

@@ -11,6 +11,7 @@ from feature_repo.selections import NamedSelection
 from feature_repo.splits import SavedSplit
 from tests.trainers.conftest import Planted, toy_rows
 from trainers.config import AdapterConfig
+from trainers.fusion.config import ConversationConfig
 from trainers.runs.groups import group_runs
 from trainers.runs.held_out import held_out_scores
 from trainers.runs.run import Run, finished_runs
@@ -134,6 +135,17 @@ def test_a_saved_list_trains_and_the_rest_stays(planted: Planted) -> None:
     assert _train(planted, train_on="neutral").runs[0].key != run.key
     with pytest.raises(UnknownNameError, match="selection or verdict 'nobody'"):
         _train(planted, train_on="nobody")
+
+
+def test_of_a_dialogue_only_the_turns_of_the_list_train(planted: Planted) -> None:
+    planted.write_rows(toy_rows().with_columns(turn=pl.int_range(pl.len(), dtype=pl.Int32) % 10))
+    ids = [f"toy/u{row:03}" for row in range(0, 200, 3)]  # neutral turns, of every dialogue some
+    planted.store.selections.save(NamedSelection("neutral", ids))
+    config = ConversationConfig(max_epochs=12, lr=0.01, d_state=4)
+    whole, some = (_train(planted, config=config, train_on=name).runs[0] for name in (None, "neutral"))
+    assert whole.predictions()["predicted"].n_unique() == 3
+    assert set(some.predictions()["predicted"]) == {"neutral"}  # all that it has learned
+    assert some.record["rows"]["test"] == whole.record["rows"]["test"] == 80
 
 
 def test_balanced_classes_lift_the_rare_one(planted: Planted) -> None:
