@@ -116,3 +116,14 @@ def test_a_start_of_other_vectors_of_the_same_encoders_is_refused(
     ).runs[0]
     with pytest.raises(BadInputError, match=told):
         end_to_end(recordings, start=[first], max_epochs=1)
+
+
+@pytest.mark.parametrize("encoders", ["frozen", "tuned"])
+def test_a_start_whose_encoders_were_pooled_otherwise_is_refused(
+    recordings: Recordings, encoders: str
+) -> None:
+    first = end_to_end(recordings, encoders=encoders, text_pooling="mean", max_epochs=1)
+    with pytest.raises(BadInputError, match=r"its encoder, pooled by 'mean'; allowed: 'cls', or --set text_"):
+        end_to_end(recordings, start=[first], max_epochs=1)
+    again = end_to_end(recordings, start=[first], text_pooling="mean", max_epochs=1)
+    assert again.record["start"] == first.key
