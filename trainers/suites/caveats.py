@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from trainers.experiments.experiment import load_experiment
+from trainers.experiments.experiment import merged
 from trainers.experiments.reference import reference_cell
 
 if TYPE_CHECKING:
@@ -57,17 +57,15 @@ def suite_caveats(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str
 
 def _changed(result: SuiteResult) -> list[str]:
     """Where options made another experiment of a variant than its file is."""
-    variants = {variant.name: variant for variant in result.suite.variants}
+    variants = {variant.name: variant for variant in result.suite.variants if variant.base is not None}
+    experiments = result.suite.experiments() if variants else {}
     by_keys: dict[tuple[str, ...], list[str]] = {}
     for one in result.variants:
-        variant = variants[one.name]
-        if variant.base is None:
+        variant = variants.get(one.name)
+        if variant is None:
             continue
-        file = load_experiment(variant.base)
-        asked = result.suite.experiments()[one.name]
-        settings = {**file.settings, **dict(variant.changes.get("settings", {}))}
-        expected = {**file.values(), **variant.changes, "settings": settings}
-        now = asked.values()
+        expected = merged(variant.below, variant.changes, one.name)
+        now = experiments[one.name].values()
         keys = tuple(key for key in _DECISIVE if now[key] != expected[key])
         if keys:
             by_keys.setdefault(keys, []).append(one.name)

@@ -16,7 +16,7 @@ from trainers.experiments.reference import reference_cell
 from trainers.runs.comparison import compare, intervals
 from trainers.runs.predictions import predictions_of
 from trainers.suites.figures import write_suite_figures
-from trainers.suites.suite import Suite
+from trainers.suites.suite import Suite, load_suite
 from trainers.suites.suite_report import SuiteReport, paper_scores, suite_report
 from trainers.suites.suite_results import SuiteResult, VariantResult
 from trainers.suites.table_files import check_table_paths, tex, write_tables
@@ -128,6 +128,23 @@ def test_what_is_not_like_for_like_is_told(report: SuiteReport) -> None:
     assert "papers/003 5.1: TestA of 10,247 and TestB of 2,610 utterances" in told
     assert "ours: 60 of all test rows, 30 of audio-text-testb" in told
     assert "lost: why" in told
+
+
+def test_a_base_beside_the_suites_file_is_what_changes_are_told_against(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "title: own\nmodel: gated\nslots: [text, speech]\nsettings: {lr: 0.01, ema: 0.9}\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "title: mine\nvariants:\n  plain: {base: own.yaml}\n  without: {base: own.yaml, settings: {ema: null}}\n"
+    )
+    suite = load_suite(str(tmp_path / "mine.yaml"))  # not where this process is
+    variants = tuple(_variant(store, name, [15]) for name in ("plain", "without"))
+    for asked, expected in (
+        (suite, []),
+        (suite.changed({}, ["lr=0.1"]), ["plain, without: trained with other settings than the"]),
+    ):
+        notes = suite_report(SuiteResult(asked, variants, "suites/mine.parquet")).notes
+        assert [note[:48] for note in notes if "trained with other" in note] == [one[:48] for one in expected]
 
 
 def test_the_printed_table_has_both(report: SuiteReport, monkeypatch: pytest.MonkeyPatch) -> None:
