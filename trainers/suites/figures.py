@@ -124,7 +124,11 @@ def held_out_figure(report: SuiteReport) -> Any:
     for number, each in enumerate(held_out):
         colour = SERIES[number % len(SERIES)]
         at = np.arange(len(corpora)) + (number - (len(held_out) - 1) / 2) * width
-        there = [(place, each.corpora[name][score]) for place, name in zip(at, corpora, strict=True)]
+        there = [
+            (place, each.corpora[name][score])
+            for place, name in zip(at, corpora, strict=True)
+            if name in each.corpora  # variants may read slots that only some corpora have
+        ]
         means = [reached.mean for _, reached in there]
         axes.bar([place for place, _ in there], means, width * 0.92, color=colour, label=each.variant)
         for place, reached in there:
@@ -138,8 +142,8 @@ def held_out_figure(report: SuiteReport) -> Any:
             axes.annotate(told, at_top, (0, 2), textcoords="offset points", ha="center", fontsize=7)
         if each.mean is not None:
             axes.axhline(each.mean[score].mean, color=colour, linestyle=":", linewidth=1.2, zorder=0.9)
-    rows = held_out[0].rows
-    axes.set_xticks(range(len(corpora)), [f"{name}\n{rows.get(name, 0):,}" for name in corpora])
+    rows = {name: count for each in held_out for name, count in each.rows.items()}
+    axes.set_xticks(range(len(corpora)), [f"{name}\n{rows[name]:,}" for name in corpora])
     axes.grid(axis="x", visible=False)
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel=f"{_told(score)}, ± deviation over seeds", xlabel="held out, and its rows; dotted: mean")

@@ -1,6 +1,7 @@
 """The numbers of a suite's tables by hand, and the files they are written as, from planted runs."""
 
 import csv
+import dataclasses
 import re
 import statistics
 from pathlib import Path
@@ -15,10 +16,10 @@ from trainers.experiments.experiment import Experiment
 from trainers.experiments.reference import reference_cell
 from trainers.runs.comparison import compare, intervals
 from trainers.runs.predictions import predictions_of
-from trainers.suites.figures import write_suite_figures
+from trainers.suites.figures import held_out_figure, write_suite_figures
 from trainers.suites.suite import Suite, load_suite
-from trainers.suites.suite_report import SuiteReport, paper_scores, suite_report
-from trainers.suites.suite_results import SuiteResult, VariantResult
+from trainers.suites.suite_report import HeldOut, Reached, SuiteReport, paper_scores, suite_report
+from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
 from trainers.suites.table_files import check_table_paths, tex, write_tables
 from trainers.suites.tables import print_tables, suite_grids, suite_notes
 from trainers.suites.variant import Variant
@@ -317,3 +318,18 @@ def test_figures_are_drawn_of_each_selection(report: SuiteReport, tmp_path: Path
         "mine_scores.png",
     ]
     assert all(path.stat().st_size > 5_000 for path in written)
+
+
+def test_variants_that_were_held_out_on_other_corpora_are_drawn_together(report: SuiteReport) -> None:
+    scores = {score: Reached(0.5, None) for score in SCORES}
+    held_out = (
+        HeldOut("sound", {"meld": scores, "tess": scores}, {"meld": 30, "tess": 10}, scores),
+        HeldOut("words", {"isear": scores, "meld": scores}, {"isear": 7, "meld": 30}, scores),
+    )
+    figure = held_out_figure(dataclasses.replace(report, held_out=held_out))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
+        "meld\n30",
+        "tess\n10",
+        "isear\n7",
+    ]
+    assert len(figure.axes[0].patches) == 4
