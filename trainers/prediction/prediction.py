@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 
 
-def predict(run: Run, data: TrainingSet | Dialogues, device: str = "cpu") -> pl.DataFrame:
+def predict(
+    run: Run, data: TrainingSet | Dialogues, device: str = "cpu", *, other_views: Sequence[str] = ()
+) -> pl.DataFrame:
     """A trained model's prediction for every row, from whichever of its slots the row has.
 
     An adapter needs all of its slots; a fusion model one or more, the others are masked as in training; a conversation
@@ -32,6 +34,7 @@ def predict(run: Run, data: TrainingSet | Dialogues, device: str = "cpu") -> pl.
         data: any of the run's slots under the run's names, pulled with ``join="outer"``; ``by="dialogue"`` for a
             conversation model.
         device: where the model runs.
+        other_views: slots that may be of another view than the run was trained on.
 
     Returns:
         ``utterance_id, predicted``, then ``p_<class>`` (probabilities, float32) and ``present_<slot>`` of every slot of
@@ -43,7 +46,7 @@ def predict(run: Run, data: TrainingSet | Dialogues, device: str = "cpu") -> pl.
     """
     rows = data.training_set if isinstance(data, Dialogues) else data
     slots = list(run.record["slots"])
-    _check(run, rows, slots, isinstance(data, Dialogues))
+    _check(run, rows, slots, isinstance(data, Dialogues), other_views)
     present = {slot: rows.present.get(slot, np.zeros(len(rows), bool)) for slot in slots}
     predicted, shares = _shares(run, data, present, device)
     classes = np.array([*run.record["classes"], None], object)
@@ -88,13 +91,15 @@ def predict_together(runs: Sequence[Run], data: TrainingSet | Dialogues, device:
     return told[0].with_columns(predicted=best.set(~found, None), **shares)
 
 
-def _check(run: Run, rows: TrainingSet, slots: list[str], dialogues: bool) -> None:
+def _check(
+    run: Run, rows: TrainingSet, slots: list[str], dialogues: bool, other_views: Sequence[str]
+) -> None:
     record = run.record
     check_reads_vectors(run)
     for slot, fingerprint in rows.fingerprints.items():
         if slot not in slots:
             raise UnknownNameError(f"slot of run {run.key}", slot, slots)
-        if fingerprint != record["fingerprints"][slot]:
+        if slot not in other_views and fingerprint != record["fingerprints"][slot]:
             raise BadInputError(
                 f"slot {slot!r} is {rows.views[slot]}, but run {run.key} was trained on {record['views'][slot]}"
             )

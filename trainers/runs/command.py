@@ -55,6 +55,14 @@ def runs(
             help="Score the test rows by emotion shift, turn, length, and what training had seen of them.",
         ),
     ] = False,
+    other: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with",
+            metavar="SLOT=VIEW",
+            help="Score the same models on another view of a slot: corrupted words, noisy sound; several times.",
+        ),
+    ] = None,
     suffixes: Annotated[
         str, typer.Option("--as", help="What figures are written as, by commas: png, svg, pdf.")
     ] = "png",
@@ -70,6 +78,8 @@ def runs(
 
     On TestA alone: [cyan]affectstore runs 3f9a --on audio-text-testa[/cyan]
 
+    On noisy sound: [cyan]affectstore runs 3f9a --with speech=speech_mfcc_1a2b3c4d[/cyan]
+
     Figures: [cyan]affectstore runs 3f9a --figures figures --as png,pdf[/cyan]
     """
     from feature_repo.store import open_store
@@ -78,9 +88,10 @@ def runs(
     kinds = _suffixes(suffixes)
     store = open_store(root)
     if not names:
-        if figures is not None or common or by_slice or on:
+        if figures is not None or common or by_slice or on or other:
             raise BadInputError(
-                "--figures, --slices, --on and --common are of runs that are named: affectstore runs NAME [NAME]..."
+                "--figures, --slices, --on, --with and --common are of runs that are named: affectstore runs NAME"
+                " [NAME]..."
             )
         _list(store, every, as_json)
         return
@@ -89,6 +100,9 @@ def runs(
         raise BadInputError(f"{' '.join(names)}: named twice; allowed: each run or group once")
     if by_slice:
         _slices(store, groups, as_json)
+        return
+    if other:
+        _show_other_views(store, groups, other, as_json)
         return
     if on and len(groups) == 1:
         _show_selected(store, groups[0], on, as_json)
@@ -173,6 +187,28 @@ def _selected(store: Store, names: list[str]) -> pl.Series | None:
     if len(names) > 1:
         raise BadInputError(f"--on {', '.join(names)}; allowed: one, where runs are compared")
     return named_ids(store, names[0]).ids if names else None
+
+
+def _show_other_views(store: Store, groups: list[RunGroup], given: list[str], as_json: bool) -> None:
+    from trainers.prediction.other_views import compare_views, views_table
+
+    views = {}
+    for pair in given:
+        slot, equals, view = pair.partition("=")
+        if not equals or not slot or not view or slot in views:
+            raise BadInputError(f"--with {pair!r}; allowed: SLOT=VIEW, each slot once")
+        views[slot] = view
+    found = {group.name: compare_views(store, group.whole, views) for group in groups}
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {name: dataclasses.asdict(told) | {"lacking": lost} for name, (told, lost) in found.items()}
+            )
+        )
+        return
+    for name, (told, lost) in found.items():
+        console.print(f"[bold]{name}[/bold]")
+        views_table(told, views, lost)
 
 
 def _show_selected(store: Store, group: RunGroup, names: list[str], as_json: bool) -> None:
