@@ -45,10 +45,12 @@ def leave_corpus_out(
             " or more"
         )
     official = manifest["split"].fill_null("").to_numpy()
-    selects = np.zeros(len(labels), bool)
+    selects, by_speaker = np.zeros(len(labels), bool), False
     for name in names:
         own = np.flatnonzero(labelled & (corpora == name) & (official != _TEST))
-        selects[_validation(manifest, labels, official, own, validation_share)] = True
+        spoken, others_of_it = _validation(manifest, labels, official, own, validation_share)
+        by_speaker = by_speaker or len(spoken) > 0
+        selects[spoken] = selects[others_of_it] = True
     splits = []
     for fold, name in enumerate(names):
         others = labelled & (corpora != name) & (official != _TEST)
@@ -64,14 +66,18 @@ def leave_corpus_out(
                     " outside of their official test rows"
                 )
         splits.append(Split.of(fold, parts, name))
-    # The official splits decide, and a snapshot does not hold them.
+    # The official splits and who speaks decide, and a snapshot holds neither.
     used = manifest.filter(pl.Series(labelled)).select("utterance_id", pl.col("split").fill_null(""))
+    ids = manifest["utterance_id"].to_numpy()
     return Plan(
         "leave-corpus-out",
         tuple(splits),
         by_speaker=False,
         left_out=told(labels, {}),
-        identity={"official": digest(sorted(map(list, used.iter_rows())))},
+        identity={
+            "official": digest(sorted(map(list, used.iter_rows()))),
+            **({"select_by_speaker": digest(sorted(ids[selects]))} if by_speaker else {}),
+        },
     )
 
 
@@ -81,15 +87,16 @@ def _validation(
     official: npt.NDArray[np.object_],
     rows: Index,
     share: float,
-) -> Index:
-    """Of one corpus's labelled rows those that select."""
+) -> tuple[Index, Index]:
+    """Of one corpus's labelled rows those that select: as rows of chosen speakers, and for other reasons."""
+    chosen: Index = np.zeros(0, np.int64)
     dev: Index = rows[official[rows] == OFFICIAL["validation"]]
     if len(dev):
-        return dev
+        return chosen, dev
     held = max(2, round(1 / share))
     who = manifest["speaker_id"].fill_null("").to_numpy()
     speakers = sorted(set(who[rows]) - {""})
-    chosen, rest = np.zeros(0, np.int64), rows
+    rest = rows
     if len(speakers) >= _SPEAKERS:
         known, rest = rows[who[rows] != ""], rows[who[rows] == ""]
         counts = label_counts(who[known], labels[known], speakers)
@@ -99,4 +106,4 @@ def _validation(
     ids = manifest["utterance_id"].to_numpy()
     dealt = sorted(rest.tolist(), key=lambda row: (labels[row], ids[row]))
     step = held if len(chosen) else max(2, min(held, len(dealt)))  # one row at least, where two are to be had
-    return np.concatenate([chosen, np.array(dealt[step - 1 :: step], np.int64)])
+    return chosen, np.array(dealt[step - 1 :: step], np.int64)

@@ -72,6 +72,18 @@ def test_another_official_split_is_another_identity() -> None:
     assert one != other
 
 
+def test_other_speakers_that_select_are_another_identity() -> None:
+    manifest, labels = _manifest()
+    merged = manifest.with_columns(speaker_id=pl.col("speaker_id").replace("y", "x"))
+    one, other = (plan_splits("leave-corpus-out", rows, labels) for rows in (manifest, merged))
+    assert one.splits[1].validation.tolist() != other.splits[1].validation.tolist()
+    assert one.identity != other.identity
+    # Where nobody is held out by who speaks, who speaks is no part of it.
+    apart = (manifest["corpus"] != "acted").to_numpy()
+    plan = plan_splits("leave-corpus-out", manifest.filter(pl.Series(apart)), labels[apart])
+    assert set(plan.identity) == {"official"}
+
+
 def test_one_corpus_is_not_enough() -> None:
     manifest, labels = _manifest()
     only = (manifest["corpus"] == "meld").to_numpy()
