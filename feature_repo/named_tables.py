@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,12 +29,14 @@ class NamedTables:
         kind: what one of them is called in errors, such as ``verdict``.
         folder: where they lie.
         schema: column to type.
+        forgotten: gives the ids of utterances that are forgotten; none of them is kept.
     """
 
     files: FileLayer
     kind: str
     folder: str
     schema: Mapping[str, type[pl.DataType]]
+    forgotten: Callable[[], Sequence[str]]
 
     def names(self) -> list[str]:
         """Names of all of them, sorted."""
@@ -74,7 +76,7 @@ class NamedTables:
         )
 
     def save(self, name: str, rows: pl.DataFrame, told: Mapping[str, Any]) -> None:
-        """Keep these rows, replacing those of the same name.
+        """Keep these rows, replacing those of the same name; rows of forgotten utterances are left out.
 
         Args:
             name: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
@@ -90,7 +92,9 @@ class NamedTables:
                 f"{self.kind} name {name!r}: letters, digits, '_', '-' and '.', a letter or digit first"
             )
         with self._lock():
-            self._write(name, rows, told)
+            # Under the lock: an utterance that is forgotten meanwhile stays out.
+            kept = rows.filter(~pl.col("utterance_id").is_in(list(self.forgotten())))
+            self._write(name, kept, told)
 
     def remove(self, name: str) -> None:
         """Remove one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,10 +78,11 @@ class NamedVerdicts:
 
     Args:
         files: the store's file layer.
+        forgotten: gives the ids of forgotten utterances, which none is kept of.
     """
 
-    def __init__(self, files: FileLayer) -> None:
-        self._tables = NamedTables(files, "verdict", VERDICTS, _SCHEMA)
+    def __init__(self, files: FileLayer, forgotten: Callable[[], Sequence[str]]) -> None:
+        self._tables = NamedTables(files, "verdict", VERDICTS, _SCHEMA, forgotten)
 
     def names(self) -> list[str]:
         """Names of all verdicts, sorted."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -45,10 +45,11 @@ class NamedSelections:
 
     Args:
         files: the store's file layer.
+        forgotten: gives the ids of forgotten utterances, which none is kept of.
     """
 
-    def __init__(self, files: FileLayer) -> None:
-        self._tables = NamedTables(files, "selection", SELECTIONS_FOLDER, _SCHEMA)
+    def __init__(self, files: FileLayer, forgotten: Callable[[], Sequence[str]]) -> None:
+        self._tables = NamedTables(files, "selection", SELECTIONS_FOLDER, _SCHEMA, forgotten)
 
     def names(self) -> list[str]:
         """Names of all selections, sorted."""

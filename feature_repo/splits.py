@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,10 +64,11 @@ class SavedSplits:
 
     Args:
         files: the store's file layer.
+        forgotten: gives the ids of forgotten utterances, which none is kept of.
     """
 
-    def __init__(self, files: FileLayer) -> None:
-        self._tables = NamedTables(files, "split", SPLITS_FOLDER, _SCHEMA)
+    def __init__(self, files: FileLayer, forgotten: Callable[[], Sequence[str]]) -> None:
+        self._tables = NamedTables(files, "split", SPLITS_FOLDER, _SCHEMA, forgotten)
 
     def names(self) -> list[str]:
         """Names of all splits, sorted."""

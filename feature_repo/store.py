@@ -125,9 +125,9 @@ class Store:
         self.catalog = Catalog(files)
         self.manifests = ManifestStore(files)
         self.reviews = Reviews(files, self.manifests)
-        self.verdicts = NamedVerdicts(files)
-        self.splits = SavedSplits(files)
-        self.selections = NamedSelections(files)
+        self.verdicts = NamedVerdicts(files, self.manifests.forgotten)
+        self.splits = SavedSplits(files, self.manifests.forgotten)
+        self.selections = NamedSelections(files, self.manifests.forgotten)
         self._tables: dict[str, FeatureTable] = {}
 
     def corpora(self) -> list[str]:

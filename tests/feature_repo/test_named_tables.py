@@ -13,8 +13,8 @@ from tests.feature_repo.planted import memory_root
 SCHEMA = {"utterance_id": pl.String, "weight": pl.Float32}
 
 
-def tables(root: str, hook=None) -> NamedTables:
-    return NamedTables(FileLayer(root, hook), "weighing", "things/weighings", SCHEMA)
+def tables(root: str, hook=None, forgotten=()) -> NamedTables:
+    return NamedTables(FileLayer(root, hook), "weighing", "things/weighings", SCHEMA, lambda: forgotten)
 
 
 def rows(**weights: float) -> pl.DataFrame:
@@ -44,6 +44,11 @@ def test_erasing_touches_those_that_have_it_alone(root):
     assert known.read("one")[0]["utterance_id"].to_list() == ["b"]
     assert known.read("one")[1] == {"told": 1}
     assert known.files.read("things/weighings/two.parquet") == before
+
+
+def test_what_is_forgotten_already_is_not_kept(root):
+    tables(root, forgotten=["a"]).save("w", rows(a=1, b=2), {})
+    assert tables(root).read("w")[0]["utterance_id"].to_list() == ["b"]
 
 
 def test_a_failed_write_leaves_the_older_one(tmp_path):

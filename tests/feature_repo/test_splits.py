@@ -97,3 +97,17 @@ def test_what_is_forgotten_leaves_every_split_and_selection(store):
     assert store.selections.load("a").ids == ["c/0000"]
     data = store.files.read("splits/s.parquet") + store.files.read("selections/a.parquet")
     assert b"c/0001" not in data
+
+
+def test_what_was_made_before_something_was_forgotten_is_kept_without_it(store):
+    from feature_repo.named_verdicts import NamedVerdict
+    from feature_repo.selections import NamedSelection
+
+    made = split()
+    judged = pl.DataFrame({"utterance_id": ["c/0000", "c/0001"], "passed": True, "reason": None})
+    forget(store, ["c/0001"])
+    store.splits.save(made)
+    store.selections.save(NamedSelection("a", ["c/0000", "c/0001"]))
+    store.verdicts.save(NamedVerdict("v", judged))
+    assert "c/0001" not in store.splits.load("s").rows["utterance_id"]
+    assert store.selections.load("a").ids == store.verdicts.load("v").ids == ["c/0000"]
