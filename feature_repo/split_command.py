@@ -83,12 +83,12 @@ def split(
     rules = option_pairs("--rule", rule)
     made = make_split(name, manifest, rules=rules, shares=_shares(shares), seed=seed)
     tests = _test_selections(made, domains)
-    if not replace:
-        for test in tests:
-            if test.name in store.selections.names():
-                raise BadInputError(
-                    f"selection {test.name!r} is there already; take another name or --replace"
-                )
+    for test in tests:
+        if test.name in store.selections.names() and not (replace and _is_of(store, test.name, name)):
+            raise BadInputError(
+                f"selection {test.name!r} is there already; take another name, or remove it by"
+                f" `affectstore select {test.name} --remove`"
+            )
     _print_split(made, manifest)
     report = check_leakage(made, manifest)
     print_leakage(report, limit)
@@ -183,8 +183,14 @@ def _test_selections(made: SavedSplit, domains: Mapping[str, str]) -> list[Named
 
 def _remove_old_tests(store: Store, name: str) -> None:
     for old in (f"{name}-testa", f"{name}-testb"):
-        if old in store.selections.names() and store.selections.load(old).made.get("split") == name:
+        if old in store.selections.names() and _is_of(store, old, name):
             store.selections.remove(old)
+
+
+def _is_of(store: Store, selection: str, split: str) -> bool:
+    """Whether a saved selection is TestA or TestB that was made with the split, not a list of somebody's own."""
+    made = store.selections.load(selection).made
+    return made.get("split") == split and "domain" in made
 
 
 def _shares(text: str | None) -> dict[str, float] | None:

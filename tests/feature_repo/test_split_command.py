@@ -84,6 +84,9 @@ def test_nothing_is_replaced_unasked(store):
     store.selections.save(NamedSelection("t-testa", ["ravdess/00000"]))
     with pytest.raises(BadInputError, match="selection 't-testa' is there already"):
         run("split", "t", "-c", "ravdess")
+    with pytest.raises(BadInputError, match="selection 't-testa' is there already.*select t-testa --remove"):
+        run("split", "t", "-c", "ravdess", "--replace")
+    assert store.selections.load("t-testa").ids == ["ravdess/00000"]
     assert store.splits.names() == ["s"]
     run("split", "s", "--remove")
     assert (store.splits.names(), store.selections.names()) == ([], ["t-testa"])
