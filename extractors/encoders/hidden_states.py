@@ -48,9 +48,11 @@ def pool(states: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> torch.Te
     """
     if pooling == "cls":
         return states[:, 0].float()
-    states, there = states.float(), mask[..., None]
+    there = mask[..., None]
+    # Filled, not multiplied by zero: in half precision what is hidden may be infinite, and that times zero is NaN.
+    states = states.float().masked_fill(~there, 0.0)
     count = there.sum(dim=1)
-    mean = (states * there).sum(dim=1) / count
+    mean = states.sum(dim=1) / count
     if pooling == "mean":
         return mean
     variance = ((states - mean[:, None]).square() * there).sum(dim=1) / count

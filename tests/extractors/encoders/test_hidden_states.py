@@ -71,3 +71,13 @@ def test_steps_are_those_that_are_there(batch):
     assert [each.shape for each in steps] == [(count, 4) for count in COUNTS]
     for row, each in enumerate(steps):
         np.testing.assert_array_equal(each, states[row, : COUNTS[row]].half().numpy())
+
+
+@pytest.mark.parametrize("hidden", [float("nan"), float("inf")])
+def test_what_the_mask_hides_does_not_count_even_if_it_is_no_number(hidden):
+    states = torch.tensor([[[1.0], [3.0], [hidden]]], requires_grad=True)
+    pooled = pool(states, torch.tensor([[True, True, False]]), "mean-std")
+    assert pooled.tolist() == [[2.0, 1.0]]
+    pooled.sum().backward()
+    # Of the mean 1/2 each, of the deviation -1/2 and 1/2.
+    assert states.grad.flatten().tolist() == [0.0, 1.0, 0.0]
