@@ -11,6 +11,7 @@ from extractors.corpora.stand_ins.sound_file import write_sound
 from feature_repo.errors import BadInputError, UnknownNameError
 
 MARK = "stand-in.json"
+_HALF = f".{MARK}.half"  # the mark while it is written
 SUFFIX = "-standin"  # the corpus's name in a store ends with it, so that every table tells
 _SPEAKERS = 4
 _VERSION = 1  # raised whenever the files change
@@ -134,11 +135,13 @@ def _begun(folder: Path, identity: dict[str, object]) -> str:
         if there != identity:
             raise BadInputError(f"{folder} holds another stand-in ({there}); name another folder")
         return "whole" if whole else "part"
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(path.name != _HALF for path in folder.iterdir())):
         raise BadInputError(f"{folder} is not empty and holds no stand-in; name another folder")
     return "nothing"
 
 
 def _mark(folder: Path, identity: dict[str, object], *, whole: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).write_text(json.dumps(identity | {"whole": whole}, indent=2) + "\n", "utf-8")
+    half = folder / _HALF
+    half.write_text(json.dumps(identity | {"whole": whole}, indent=2) + "\n", "utf-8")
+    half.replace(folder / MARK)  # a kill leaves the older mark, or none, and never a part of one

@@ -146,6 +146,30 @@ def test_it_is_made_once_and_completed_after_an_interruption(tmp_path: Path) -> 
     assert not make_stand_in("tess", tmp_path / "t", speakers=1, per_emotion=1).made
 
 
+@pytest.mark.parametrize("marks", [0, 1])
+def test_a_kill_while_it_is_marked_is_mended_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marks: int
+) -> None:
+    written: list[Path] = []
+    write = Path.write_text
+
+    def killed(path: Path, text: str, *arguments: str) -> int:
+        if len(written) == marks:
+            write(path, text[: len(text) // 2], *arguments)
+            raise KeyboardInterrupt
+        written.append(path)
+        return write(path, text, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_stand_in("tess", tmp_path / "s", speakers=1, per_emotion=1)
+    done = make_stand_in("tess", tmp_path / "s", speakers=1, per_emotion=1)
+    assert done.made
+    assert stand_in_corpus(tmp_path / "s") == "tess"
+    assert not make_stand_in("tess", tmp_path / "s", speakers=1, per_emotion=1).made
+
+
 def test_nothing_is_mixed_with_what_is_there(made: Path, tmp_path: Path) -> None:
     (tmp_path / "AudioWAV").mkdir()
     with pytest.raises(BadInputError, match="not empty and holds no stand-in"):
