@@ -57,30 +57,13 @@ def leakage(
 def print_leakage(report: LeakageReport, limit: int) -> None:
     """Tell what leaks, what recurs, and what the split and the manifest don't both know."""
     table = Table("corpus", title="Of the test part")
-    for header in (
-        "utterances",
-        "speakers",
-        "also in train",
-        "nobody knows who",
-        "text also in train",
-        "of any corpus",
-    ):
+    for header in _TOLD.values():
         table.add_column(header, justify="right")
     table.add_column("speakers apart")
     for row in report.recurring.iter_rows(named=True):
         table.add_row(
             row["corpus"],
-            *(
-                count_cell(row[column])
-                for column in (
-                    "test",
-                    "test_speakers",
-                    "speakers_in_train",
-                    "no_speaker",
-                    "texts_in_own_train",
-                    "texts_in_train",
-                )
-            ),
+            *(count_cell(row[column]) for column in _TOLD),
             "promised" if row["promised"] else "not promised",
         )
     if report.recurring.height:
