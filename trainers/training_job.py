@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +16,7 @@ from torch import nn
 
 from feature_repo.errors import BadInputError
 from feature_repo.recipe import digest
+from feature_repo.splits import PARTS
 from trainers.adapters.registry import adapter_shape
 from trainers.config import AdapterConfig, TrainingConfig, described, identity_values, values
 from trainers.end_to_end.config import EndToEndConfig
@@ -81,6 +82,7 @@ class TrainingJob:
     device: str
     starts: Sequence[Run] = ()
     quality: QualityWeights | None = None
+    _digests: dict[int, dict[str, str]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.trainer = model_name(self.config)
@@ -121,7 +123,17 @@ class TrainingJob:
             "labels": self.request.labels,
             "views": list(rows.fingerprints.values()),
             "snapshot": self.data.snapshot,
+            "parts": self._parts(split),
         }
+
+    def _parts(self, split: Split) -> dict[str, str]:
+        """Digest of each part's ids: a snapshot holds neither official splits nor who speaks, which decide them."""
+        if split.fold not in self._digests:
+            parts = parts_of(self.data.rows, split)
+            self._digests[split.fold] = {
+                part: ids_digest(parts.filter(pl.col("part") == part)["utterance_id"]) for part in PARTS
+            }
+        return self._digests[split.fold]
 
     def family(self, seed: int | None) -> str:
         """Digest of what the folds' runs of a seed have in common; of all seeds' runs without one."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.trainers.conftest import Planted
@@ -14,19 +15,19 @@ _MLP, _GATED = AdapterConfig(max_epochs=1), GatedFusionConfig(max_epochs=1)
 _FOLDS = {"protocol": "speaker-folds", "folds": 3, "only_folds": (1,)}
 
 
-# Key, group and family as they were printed before runs could start from others or train on some corpora only.
+# Key, group and family as they were printed when a run's key came to hold its parts.
 @pytest.mark.parametrize(
     ("slots", "config", "asked", "key", "group", "family"),
     [
-        (("text",), _MLP, {"protocol": "official"}, "5de6de1c55ee", "e39ed157573c", "37fec565b396"),
-        (("text",), _MLP, _FOLDS, "59aaf27d6e17", "28a7806b0969", "4b51a3de3607"),
+        (("text",), _MLP, {"protocol": "official"}, "b33d2cfa9870", "b7f10c74345e", "9fd19410ac99"),
+        (("text",), _MLP, _FOLDS, "d086e80b0b60", "7e8671180725", "90609c2b6de4"),
         (
             ("text", "speech"),
             _GATED,
             {"protocol": "official"},
-            "a678973322d1",
-            "dbb2c183c2e2",
-            "8c0ba223baf8",
+            "1c12514ce884",
+            "2b6ba47b3b8e",
+            "80c65b2486fa",
         ),
     ],
 )
@@ -41,3 +42,29 @@ def test_keys_are_what_they_were(
 ) -> None:
     (run,) = train(planted.store, slots, config=config, **asked).runs
     assert (run.key, run.record["group"], run.record["family"]) == (key, group, family)
+
+
+def test_other_parts_are_another_run(planted: Planted) -> None:
+    rows = planted.store.manifest()
+    asked: dict[str, Any] = {"config": _MLP, "protocol": "official"}
+    (before,) = train(planted.store, ["text"], **asked).runs
+    planted.write_rows(
+        rows.with_columns(
+            split=pl.when(pl.col("speaker_id") == "toy/s0").then(pl.lit("dev")).otherwise("split")
+        )
+    )
+    moved = train(planted.store, ["text"], **asked)
+    assert moved.trained == 1
+    assert moved.runs[0].key != before.key
+    planted.write_rows(rows)
+    assert train(planted.store, ["text"], **asked).runs[0].key == before.key
+
+
+def test_other_speakers_of_a_protocol_by_speaker_are_another_run(planted: Planted) -> None:
+    rows = planted.store.manifest()
+    asked: dict[str, Any] = {"config": _MLP, **_FOLDS}
+    (before,) = train(planted.store, ["text"], **asked).runs
+    one_more = pl.when(pl.col("utterance_id") < "toy/u020").then(pl.lit("toy/s9")).otherwise("speaker_id")
+    planted.write_rows(rows.with_columns(speaker_id=one_more))
+    moved = train(planted.store, ["text"], **asked)
+    assert (moved.trained, moved.runs[0].key != before.key) == (1, True)

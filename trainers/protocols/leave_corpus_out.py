@@ -8,7 +8,6 @@ import polars as pl
 
 from feature_repo.balanced_groups import balanced_groups, label_counts
 from feature_repo.errors import BadInputError
-from feature_repo.recipe import digest
 from trainers.protocols.official import OFFICIAL
 from trainers.protocols.plan import Index, Plan, Split, told
 
@@ -45,12 +44,10 @@ def leave_corpus_out(
             " or more"
         )
     official = manifest["split"].fill_null("").to_numpy()
-    selects, by_speaker = np.zeros(len(labels), bool), False
+    selects = np.zeros(len(labels), bool)
     for name in names:
         own = np.flatnonzero(labelled & (corpora == name) & (official != _TEST))
-        spoken, others_of_it = _validation(manifest, labels, official, own, validation_share)
-        by_speaker = by_speaker or len(spoken) > 0
-        selects[spoken] = selects[others_of_it] = True
+        selects[_validation(manifest, labels, official, own, validation_share)] = True
     splits = []
     for fold, name in enumerate(names):
         others = labelled & (corpora != name) & (official != _TEST)
@@ -66,18 +63,11 @@ def leave_corpus_out(
                     " outside of their official test rows"
                 )
         splits.append(Split.of(fold, parts, name))
-    # The official splits and who speaks decide, and a snapshot holds neither.
-    used = manifest.filter(pl.Series(labelled)).select("utterance_id", pl.col("split").fill_null(""))
-    ids = manifest["utterance_id"].to_numpy()
     return Plan(
         "leave-corpus-out",
         tuple(splits),
         by_speaker=False,
         left_out=told(labels, {}),
-        identity={
-            "official": digest(sorted(map(list, used.iter_rows()))),
-            **({"select_by_speaker": digest(sorted(ids[selects]))} if by_speaker else {}),
-        },
     )
 
 
@@ -87,16 +77,15 @@ def _validation(
     official: npt.NDArray[np.object_],
     rows: Index,
     share: float,
-) -> tuple[Index, Index]:
-    """Of one corpus's labelled rows those that select: as rows of chosen speakers, and for other reasons."""
-    chosen: Index = np.zeros(0, np.int64)
+) -> Index:
+    """Of one corpus's labelled rows those that select."""
     dev: Index = rows[official[rows] == OFFICIAL["validation"]]
     if len(dev):
-        return chosen, dev
+        return dev
     held = max(2, round(1 / share))
     who = manifest["speaker_id"].fill_null("").to_numpy()
     speakers = sorted(set(who[rows]) - {""})
-    rest = rows
+    chosen, rest = np.zeros(0, np.int64), rows
     if len(speakers) >= _SPEAKERS:
         known, rest = rows[who[rows] != ""], rows[who[rows] == ""]
         counts = label_counts(who[known], labels[known], speakers)
@@ -106,4 +95,4 @@ def _validation(
     ids = manifest["utterance_id"].to_numpy()
     dealt = sorted(rest.tolist(), key=lambda row: (labels[row], ids[row]))
     step = held if len(chosen) else max(2, min(held, len(dealt)))  # one row at least, where two are to be had
-    return chosen, np.array(dealt[step - 1 :: step], np.int64)
+    return np.concatenate([chosen, np.array(dealt[step - 1 :: step], np.int64)])
