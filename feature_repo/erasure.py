@@ -84,9 +84,6 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
     # First, so that an extraction that runs beside this does not compute them again.
     store.manifests.forget(utterance_ids)
     store.reviews.erase(utterance_ids)
-    store.verdicts.erase(utterance_ids)
-    store.splits.erase(utterance_ids)
-    store.selections.erase(utterance_ids)
     erased: dict[str, list[str]] = {}
     rows = 0
     for view, of_several in _inputs_first(store).items():
@@ -103,6 +100,10 @@ def forget(store: Store, utterance_ids: Sequence[str]) -> Erased:
         store.files.remove_folder(f"{QUARANTINE}/{view}")
         _clear_mirror(store, view)
     _erase_online(store, utterance_ids, erased)
+    # Last: these hold ids alone, and a damaged one must not keep a voice or a face in the store.
+    store.verdicts.erase(utterance_ids)
+    store.splits.erase(utterance_ids)
+    store.selections.erase(utterance_ids)
     return Erased(len(utterance_ids), rows)
 
 

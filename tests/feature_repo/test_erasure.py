@@ -59,6 +59,14 @@ def stored_values(store: Store, view: str) -> list[object]:
     return found
 
 
+def test_a_damaged_list_of_ids_keeps_no_feature(store):
+    store.files.write("selections/broken.parquet", b"PAR1 cut short")
+    with pytest.raises(BadInputError, match=r"broken\.parquet is damaged"):
+        forget(store, ["c/mine"])
+    assert [SECRET, SECRET] not in stored_values(store, TEXT.view)
+    assert "c/mine" not in store.manifest()["utterance_id"].to_list()
+
+
 def test_forgotten_values_are_in_no_part_not_even_in_history(store):
     changed = rows().with_columns(text=pl.col("text") + "!")
     store.write_manifest("c", changed)
