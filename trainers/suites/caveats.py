@@ -50,6 +50,13 @@ def suite_caveats(result: SuiteResult, tables: Sequence[ScoreTable]) -> list[str
             for row in table.rows
             if isinstance(row.against, str)
         ]
+    told += [
+        f"{row.variant} is compared{f' on {table.selection}' if table.selection else ''} on the {row.compared:,} test"
+        f" rows that {table.rows[0].variant} has too"
+        for table in tables
+        for row in table.rows
+        if row.compared is not None
+    ]
     told += [f"{name} is not scored by itself: {why}" for name, why in result.unselected.items()]
     told += [f"{name}: {why.splitlines()[-1]}" for name, why in result.untold.items()]
     return told

@@ -12,7 +12,7 @@ from feature_repo.errors import BadInputError
 from trainers.experiments.reference import Cell, reference_cell
 from trainers.runs.comparison import Difference, compare, intervals
 from trainers.runs.held_out import global_means, held_out_scores
-from trainers.runs.predictions import Predictions, predictions_of
+from trainers.runs.predictions import Predictions, common_rows, predictions_of
 from trainers.suites.caveats import suite_caveats
 from trainers.suites.suite_results import SCORES, SuiteResult, VariantResult
 
@@ -46,6 +46,7 @@ class Row:
         against: the difference to the first variant by score; why there is none, in words; None for the first itself.
         paper: what the paper reports for it, by score.
         stand_ins: its corpora that are generated ones.
+        compared: test rows of that difference, where they are fewer than those of either; else None.
     """
 
     variant: str
@@ -55,6 +56,7 @@ class Row:
     against: Mapping[str, Difference] | str | None
     paper: Mapping[str, float]
     stand_ins: tuple[str, ...] = ()
+    compared: int | None = None
 
     def relative(self, score: str) -> float | None:
         """The change against the first in percent of the first's mean; None without a comparison, or of nothing."""
@@ -184,6 +186,10 @@ def on_selection(every: Predictions, ids: Collection[str] | None) -> Predictions
     return every.only(which) if len(which) else None
 
 
+# Of either's test rows, that both must have to be compared on those: an utterance may lack the one slot of a variant.
+_NEARLY_ALL = 0.9
+
+
 def _rows(
     result: SuiteResult,
     sets: Mapping[str, Predictions | str],
@@ -198,6 +204,7 @@ def _rows(
         cells = [reference_cell(name) for name in variant.experiment.reference]
         paper = paper_scores(cells, selection)
         against: Mapping[str, Difference] | str | None
+        compared: int | None = None
         if isinstance(every, str):
             # No set of predictions, so no rows of a selection; but scores of each seed all the same.
             if selection is not None:
@@ -209,29 +216,36 @@ def _rows(
             if chosen is None:
                 continue
             some = chosen
-            against = None if first is None else _against(first, chosen)
+            against, compared = (None, None) if first is None else _against(first, chosen)
             ends = (
                 {score: each.second_interval for score, each in against.items()}
-                if isinstance(against, Mapping)
+                if isinstance(against, Mapping) and compared is None
                 else intervals(chosen)
             )
             reached = _reached([scores.summary() for scores in chosen.scores()], ends)
             rows = len(chosen.ids)
         first = some if first is None else first
         seeds = len(variant.experiment.seeds)
-        made.append(Row(variant.name, seeds, rows, reached, against, paper, variant.stand_ins))
+        made.append(Row(variant.name, seeds, rows, reached, against, paper, variant.stand_ins, compared))
         if on_step:
             on_step()
     return made
 
 
-def _against(first: Predictions | str, second: Predictions) -> Mapping[str, Difference] | str:
+def _against(
+    first: Predictions | str, second: Predictions
+) -> tuple[Mapping[str, Difference] | str, int | None]:
+    """The differences by score, or why there are none; and the rows that both have, where they are not all."""
     if isinstance(first, str):
-        return first
+        return first, None
+    shared = len(set(first.ids) & set(second.ids))
+    most = max(len(first.ids), len(second.ids))
+    compared = shared if _NEARLY_ALL * most <= shared < most else None
     try:
-        return compare(first, second).scores
+        pair = [first, second] if compared is None else common_rows([first, second])
+        return compare(*pair).scores, compared
     except BadInputError as error:
-        return str(error)
+        return str(error), None
 
 
 def _by_seed(variant: VariantResult) -> dict[str, Reached]:

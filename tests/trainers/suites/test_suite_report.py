@@ -43,15 +43,21 @@ class _Trained(Trained):
 
 
 def _variant(
-    store: Store, name: str, hits: list[int], *, protocol: str = "split:audio-text", **more: Any
+    store: Store,
+    name: str,
+    hits: list[int],
+    *,
+    protocol: str = "split:audio-text",
+    rows: slice = slice(None),
+    **more: Any,
 ) -> VariantResult:
     runs = tuple(
         planted_run(
             store.files,
             f"{name}{seed}",
-            ids=IDS,
-            true=TRUE,
-            predicted=_said(right),
+            ids=IDS[rows],
+            true=TRUE[rows],
+            predicted=_said(right)[rows],
             seed=seed,
             corpora=["cremad-standin", "meld"],
             protocol=protocol,
@@ -129,6 +135,27 @@ def test_what_is_not_like_for_like_is_told(report: SuiteReport) -> None:
     assert "papers/003 5.1: TestA of 10,247 and TestB of 2,610 utterances" in told
     assert "ours: 60 of all test rows, 30 of audio-text-testb" in told
     assert "lost: why" in told
+
+
+def test_rows_that_one_variant_lacks_are_left_out_of_the_comparison_alone(store: Store) -> None:
+    whole = _variant(store, "b0", [15])
+    # Without the last two of TestB, which the first has wrong and the second would have right.
+    less = _variant(store, "b1", [30], rows=slice(58))
+    found = _report(store, whole, less)
+    first, second = found.tables[0].rows
+    assert (first.rows, second.rows, second.compared) == (60, 58, 58)
+    assert first.reached["accuracy"].mean == pytest.approx(30 / 60)
+    assert second.reached["accuracy"].mean == 1
+    assert second.against is not None
+    assert not isinstance(second.against, str)
+    assert second.against["accuracy"].difference == pytest.approx(1 - 30 / 58)
+    assert "b1 is compared on the 58 test rows that b0 has too" in found.notes
+    assert "b1 is compared on audio-text-testb on the 28 test rows that b0 has too" in found.notes
+
+
+def test_too_few_rows_in_common_are_no_comparison(store: Store) -> None:
+    found = _report(store, _variant(store, "c0", [15]), _variant(store, "c1", [30], rows=slice(50)))
+    assert isinstance(found.tables[0].rows[1].against, str)
 
 
 def test_a_base_beside_the_suites_file_is_what_changes_are_told_against(store: Store, tmp_path: Path) -> None:
