@@ -2,6 +2,7 @@
 
 import pytest
 
+from feature_repo.console import console
 from feature_repo.files import FileLayer
 from tests.trainers.planted_runs import planted_run
 from trainers.runs.held_out import global_means, held_out_scores, held_out_table
@@ -61,8 +62,9 @@ def test_a_seed_that_lacks_a_corpus_has_no_mean(files: FileLayer) -> None:
 
 
 def test_the_table_has_a_line_per_corpus_and_the_mean(
-    files: FileLayer, capsys: pytest.CaptureFixture[str]
+    files: FileLayer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(console, "_width", 160)
     held_out_table(_runs(files))
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     (a,) = [line for line in lines if "a" in line and "4" in line]

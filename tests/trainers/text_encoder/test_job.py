@@ -153,7 +153,7 @@ def test_lineage_holds_for_a_copy_and_through_a_second_fine_tuning(
     above = {run.key for run in upstream_runs(whole, [extracted(whole, second.folder)])}
     assert above == {first.run.key, second.run.key}
     drawn = TextEncoderConfig(**{**_plain(CONFIG), "splits": "drawn", "per_emotion": 39})
-    with pytest.raises(LeakageError, match=f"features of run {first.run.key}"):
+    with pytest.raises(LeakageError, match=f"features or weights of run {first.run.key}"):
         tuned(whole, first.folder, drawn)
 
 
