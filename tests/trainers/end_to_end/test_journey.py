@@ -14,6 +14,7 @@ from safetensors.torch import load
 from typer.testing import CliRunner
 
 from affectstore import command_line
+from feature_repo.console import console
 from feature_repo.store import open_store
 from tests.trainers.end_to_end.planted_recordings import Recordings
 from trainers.experiments.experiment import load_experiment
@@ -149,7 +150,8 @@ def _copy(recordings: Recordings) -> Recordings:
 
 
 @pytest.mark.long
-def test_the_whole_family_by_one_suite(recordings: Recordings) -> None:
+def test_the_whole_family_by_one_suite(recordings: Recordings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_width", 240)  # a narrow table cuts its numbers
     shell = Shell(recordings)
     shell.command("split", "audio-text", "-c", "ravdess", "-c", "meld")
     given = [word for setting in (*SMALL, *shell.encoders, "max_epochs=1") for word in ("--set", setting)]
