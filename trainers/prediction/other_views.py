@@ -14,9 +14,9 @@ from feature_repo.selection import Selection
 from trainers.models import check_reads_vectors, model_reads
 from trainers.prediction.prediction import predict
 from trainers.runs.comparison import Comparison, compare
-from trainers.runs.group_tables import mean_and_deviation, p_words
+from trainers.runs.group_tables import p_words
 from trainers.runs.predictions import Predictions, common_rows, predictions_of
-from trainers.runs.tables import HEADLINE
+from trainers.runs.tables import HEADLINE, mean_and_deviation
 
 if TYPE_CHECKING:
     from feature_repo.store import Store

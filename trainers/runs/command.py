@@ -190,14 +190,10 @@ def _selected(store: Store, names: list[str]) -> pl.Series | None:
 
 
 def _show_other_views(store: Store, groups: list[RunGroup], given: list[str], as_json: bool) -> None:
+    from feature_repo.option_pairs import option_pairs
     from trainers.prediction.other_views import compare_views, views_table
 
-    views = {}
-    for pair in given:
-        slot, equals, view = pair.partition("=")
-        if not equals or not slot or not view or slot in views:
-            raise BadInputError(f"--with {pair!r}; allowed: SLOT=VIEW, each slot once")
-        views[slot] = view
+    views = option_pairs("--with", given)
     found = {group.name: compare_views(store, group.whole, views) for group in groups}
     if as_json:
         typer.echo(

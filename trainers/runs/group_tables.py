@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,14 @@ from feature_repo.console import Table, console
 from trainers.metrics import Scores
 from trainers.runs.comparison import LEVEL, RESAMPLES, Comparison
 from trainers.runs.groups import RunGroup, settings_that_differ
-from trainers.runs.tables import HEADLINE, confusion_table, data_and_settings, interval_words, slot_words
+from trainers.runs.tables import (
+    HEADLINE,
+    confusion_table,
+    data_and_settings,
+    interval_words,
+    mean_and_deviation,
+    slot_words,
+)
 
 # What of its data is shown with the settings, where a group has it.
 _DATA = ("train_corpora", "train_on", "row_weights", "start")
@@ -149,14 +155,6 @@ def changed_settings(group: RunGroup) -> list[str]:
             words = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             told.append(f"{name}={words}")
     return told
-
-
-def mean_and_deviation(reached: Sequence[float]) -> str:
-    """Mean and sample deviation of a score over seeds, in words; the mean alone of one seed."""
-    if not reached:
-        return "–"
-    mean = f"{statistics.fmean(reached):.4f}"
-    return mean if len(reached) == 1 else f"{mean} ± {statistics.stdev(reached):.4f}"
 
 
 def p_words(p: float) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from feature_repo.console import Table, console
 from trainers.metrics import Scores
 from trainers.runs.run import Run
-from trainers.runs.selected_scores import spread_words
-from trainers.runs.tables import HEADLINE
+from trainers.runs.tables import HEADLINE, mean_and_deviation
 
 
 def held_out_scores(runs: Sequence[Run]) -> dict[str, dict[int, Scores]]:
@@ -51,10 +50,12 @@ def held_out_table(runs: Sequence[Run]) -> None:
         table.add_column(name, justify="right")
     for corpus, seeds in found.items():
         rows = int(next(iter(seeds.values())).support.sum())
-        told = [spread_words([float(getattr(each, key)) for each in seeds.values()]) for key in HEADLINE]
+        told = [
+            mean_and_deviation([float(getattr(each, key)) for each in seeds.values()]) for key in HEADLINE
+        ]
         table.add_row(corpus, str(rows), str(shared[corpus]), *told)
     means = [list(global_means(found, key).values()) for key in HEADLINE]
     if all(means):
         table.add_section()
-        table.add_row("mean over corpora", "", "", *map(spread_words, means), style="bold")
+        table.add_row("mean over corpora", "", "", *map(mean_and_deviation, means), style="bold")
     console.print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
@@ -11,7 +10,7 @@ from feature_repo.console import Table, console
 from feature_repo.errors import BadInputError
 from trainers.metrics import Scores, score
 from trainers.runs.run import Run
-from trainers.runs.tables import HEADLINE
+from trainers.runs.tables import HEADLINE, mean_and_deviation
 
 
 def scores_on(runs: Sequence[Run], ids: Collection[str] | pl.Series) -> dict[int, Scores]:
@@ -59,13 +58,9 @@ def selected_table(selected: Mapping[str, Mapping[int, Scores] | str]) -> None:
             console.print(f"{name}: {seeds}", style="yellow", highlight=False)
             continue
         rows = {int(scores.support.sum()) for scores in seeds.values()}
-        told = [spread_words([float(getattr(each, key)) for each in seeds.values()]) for key in HEADLINE]
+        told = [
+            mean_and_deviation([float(getattr(each, key)) for each in seeds.values()]) for key in HEADLINE
+        ]
         table.add_row(name, str(len(seeds)), " to ".join(map(str, sorted(rows))), *told)
     if table.row_count:
         console.print(table)
-
-
-def spread_words(reached: Sequence[float]) -> str:
-    """Mean and sample deviation in words; the mean alone of one."""
-    mean = f"{statistics.fmean(reached):.4f}"
-    return mean if len(reached) == 1 else f"{mean} ± {statistics.stdev(reached):.4f}"

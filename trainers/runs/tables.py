@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,14 @@ def _tell_shared_texts(runs: Sequence[Run]) -> None:
             style="dim",
             highlight=False,
         )
+
+
+def mean_and_deviation(reached: Sequence[float]) -> str:
+    """Mean and sample deviation of a score over seeds, in words; the mean alone of one seed."""
+    if not reached:
+        return "–"
+    mean = f"{statistics.fmean(reached):.4f}"
+    return mean if len(reached) == 1 else f"{mean} ± {statistics.stdev(reached):.4f}"
 
 
 def interval_words(reached: Sequence[float]) -> str:

@@ -5,7 +5,8 @@ import pytest
 from feature_repo.errors import BadInputError
 from feature_repo.files import FileLayer
 from tests.trainers.planted_runs import planted_run
-from trainers.runs.selected_scores import scores_on, selected_table, spread_words
+from trainers.runs.selected_scores import scores_on, selected_table
+from trainers.runs.tables import mean_and_deviation
 
 N, J, A = "neutral", "joy", "anger"
 
@@ -51,4 +52,4 @@ def test_the_table_has_mean_and_deviation_and_what_is_missing(
 
 
 def test_one_value_has_no_deviation() -> None:
-    assert spread_words([0.25]) == "0.2500"
+    assert mean_and_deviation([0.25]) == "0.2500"
