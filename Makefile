@@ -1,7 +1,7 @@
 # `make demo` and `make test` set up everything that they need: a virtual environment in .venv and nothing else.
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= text,speaker,speech,face,face-yolo-cpu,asr,quality,wheels,feast,train,finetune,cpu-kernels,dev
+EXTRAS ?= text,speaker,speech,face,face-yolo-cpu,asr,quality,wheels,feast,redis,postgres,exchange,ray,s3,train,finetune,cpu-kernels,dev
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
