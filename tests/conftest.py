@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytest_plugins = ["tests.servers"]  # real Redis and PostgreSQL servers, started when a test asks for one
+
 SAMPLES_VARIABLE = "AFFECTSTORE_SAMPLES"
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
