@@ -68,6 +68,32 @@ CorpusOption = Annotated[
     list[str] | None,
     typer.Option("--corpus", "-c", help="Only this corpus; may be given several times.", show_default="all"),
 ]
+SplitOption = Annotated[
+    list[str] | None,
+    typer.Option("--split", help="Only this published split: train, dev, test or all.", show_default="all"),
+]
+EmotionOption = Annotated[
+    list[str] | None, typer.Option("--emotion", help="Only this emotion.", show_default="all")
+]
+SpeakerOption = Annotated[
+    list[str] | None, typer.Option("--speaker", help="Only this speaker.", show_default="all")
+]
+SelectionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--selection",
+        help="Only the utterances of this saved selection, see [cyan]affectstore select[/cyan].",
+        show_default=False,
+    ),
+]
+PartOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--part",
+        help="Only this part of a split that [cyan]affectstore split[/cyan] saved, such as [cyan]audio-text/test[/cyan].",
+        show_default=False,
+    ),
+]
 ProfileOption = Annotated[
     str | None,
     typer.Option(

@@ -6,9 +6,6 @@ the manifest says now; what each slot lacks is told in the coverage.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
@@ -17,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from feature_repo.asked_rows import asked_rows, current_manifest, verified_rows
 from feature_repo.conversations import Dialogues, dialogues_of
 from feature_repo.coverage import STATES
-from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.errors import UnknownNameError
 from feature_repo.labels import LabelScheme, scheme
-from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
-from feature_repo.manifest_store import MANIFEST
 from feature_repo.mirror import Mirror, mirror_of
-from feature_repo.named_verdicts import warn_outdated
 from feature_repo.recipe import Recipe
 from feature_repo.resolution import Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
@@ -32,7 +27,7 @@ from feature_repo.segment import Segment, stored_dtype
 from feature_repo.selection import Selection
 from feature_repo.slot_requests import Slots, asked_views
 from feature_repo.steps import Steps
-from feature_repo.training_set import AppliedVerdict, Coverage, Pooled, TrainingSet
+from feature_repo.training_set import Coverage, Pooled, TrainingSet
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -42,14 +37,13 @@ __all__ = ["Coverage", "Dialogues", "Selection", "Steps", "TrainingSet", "pull"]
 By = Literal["utterance", "dialogue"]
 
 _PRESENT = STATES.index("present")
-_SHOWN = 3  # ids named in an error
 
 
 class PullOptions(TypedDict, total=False):
     """What :func:`pull` takes beside the slots and ``by``."""
 
     ids: Sequence[str] | None
-    where: Selection | None
+    where: Selection | str | None
     join: Literal["inner", "outer"]
     labels: str
     profile: str | None
@@ -79,7 +73,7 @@ def pull(
     slots: Slots,
     *,
     ids: Sequence[str] | None = None,
-    where: Selection | None = None,
+    where: Selection | str | None = None,
     join: Literal["inner", "outer"] = "inner",
     labels: str = "seven",
     profile: str | None = None,
@@ -94,7 +88,8 @@ def pull(
             ``["text", "raw=text_sentence_1a2b3c4d"]``, or a mapping of alias to slot or view. The alias is what the
             training set calls it.
         ids: utterances, whose order is kept; by default all, in the manifest's order.
-        where: only the utterances that match.
+        where: only the utterances that match: a :class:`Selection`, the name of a saved selection, or a part of a saved
+            split such as ``audio-text/test``. By dialogue the others are no context either.
         join: ``inner`` leaves out utterances that lack a slot, ``outer`` keeps them with zeros and a presence mask.
         labels: name of the label scheme.
         profile: where slots are looked up; see ``Store.resolve``.
@@ -117,11 +112,11 @@ def pull(
         raise UnknownNameError("by", by, ("utterance", "dialogue"))
     chosen = scheme(labels)
     views = asked_views(store, slots, profile)
-    manifest, manifest_digest = _manifest(store)
-    rows = _asked(manifest, ids, where)
+    manifest, manifest_digest = current_manifest(store)
+    rows = asked_rows(store, manifest, ids, where)
     applied, verified = None, rows
     if verdict is not None:
-        verified, applied = _verified(store, verdict, manifest, rows)
+        verified, applied = verified_rows(store, verdict, manifest, rows)
         if by == "utterance":
             rows = verified
     mirror = mirror_of(store)
@@ -141,70 +136,6 @@ def pull(
         return found
     passed = manifest["utterance_id"].gather(verified)
     return dialogues_of(found, found.manifest["utterance_id"].is_in(passed.implode()).to_numpy())
-
-
-def _manifest(store: Store) -> tuple[pl.DataFrame, str]:
-    """All manifest rows, and a digest of their files; parsed again only when the files changed."""
-    files = [store.files.read(f"{MANIFEST}/{corpus}.parquet") for corpus in store.corpora()]
-    state = hashlib.blake2b()
-    for data in files:
-        state.update(b"%d:" % len(data))
-        state.update(data)
-    known = _manifests.get(store)
-    if known is None or known[1] != state.hexdigest():
-        frames = [read_rows(pl.read_parquet(io.BytesIO(data))) for data in files]
-        rows = pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
-        known = _manifests[store] = rows, state.hexdigest()
-    return known
-
-
-_manifests: weakref.WeakKeyDictionary[Store, tuple[pl.DataFrame, str]] = weakref.WeakKeyDictionary()
-
-
-def _asked(
-    manifest: pl.DataFrame, ids: Sequence[str] | None, where: Selection | None
-) -> npt.NDArray[np.int64]:
-    """Manifest rows that are asked for, in the order of the ids."""
-    selected = None if where is None else where.rows(manifest).to_numpy().astype(np.int64)
-    if ids is None:
-        return np.arange(manifest.height) if selected is None else selected
-    asked = pl.DataFrame({"utterance_id": pl.Series(ids, dtype=pl.String)})
-    known = manifest.select("utterance_id", row=pl.int_range(pl.len(), dtype=pl.Int64))
-    found = asked.join(known, on="utterance_id", how="left", maintain_order="left")
-    if found["row"].null_count():
-        raise BadInputError(f"ids that no manifest has: {_shown(found.filter(pl.col('row').is_null()))}")
-    rows = found["row"].to_numpy()
-    if np.bincount(rows, minlength=1).max() > 1:
-        repeated = found.filter(pl.col("row").is_duplicated()).unique("row", maintain_order=True)
-        raise BadInputError(f"ids asked for more than once: {_shown(repeated)}")
-    return rows if selected is None else rows[np.isin(rows, selected)]
-
-
-def _shown(frame: pl.DataFrame) -> str:
-    named = ", ".join(repr(value) for value in frame["utterance_id"].head(_SHOWN))
-    return named + (f" and {frame.height - _SHOWN} more" if frame.height > _SHOWN else "")
-
-
-def _verified(
-    store: Store, name: str, manifest: pl.DataFrame, asked: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], AppliedVerdict]:
-    """Those of the asked manifest rows that passed the named verdict, in their order, and what it did."""
-    verdict = store.verdicts.load(name)
-    warn_outdated(store, verdict, stacklevel=5)
-    rows = (
-        manifest[asked]
-        .select("utterance_id")
-        .join(verdict.rows, on="utterance_id", how="left", maintain_order="left")
-    )
-    passed = rows["passed"].fill_null(False)
-    reasons = rows.filter(~passed)["reason"].fill_null("not_judged")
-    counts = reasons.value_counts().sort(["count", "reason"], descending=[True, False])
-    removed = {str(reason): int(count) for reason, count in counts.iter_rows()}
-    identity = verdict.identity()
-    applied = AppliedVerdict(
-        name, identity["thresholds"], identity["checks"], identity["ids"], int(passed.sum()), removed
-    )
-    return asked[passed.to_numpy()], applied
 
 
 def _joined(

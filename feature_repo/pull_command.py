@@ -9,10 +9,15 @@ import typer
 
 from feature_repo.console import (
     CorpusOption,
+    EmotionOption,
     JoinOption,
+    PartOption,
     ProfileOption,
     RootOption,
     SchemeOption,
+    SelectionOption,
+    SpeakerOption,
+    SplitOption,
     Table,
     VerdictOption,
     console,
@@ -38,15 +43,11 @@ def pull(
         typer.Option("--output", "-o", help="Write to .npz, .parquet or .arrow.", show_default="only counts"),
     ] = None,
     corpus: CorpusOption = None,
-    split: Annotated[
-        list[str] | None, typer.Option("--split", help="Only this split.", show_default="all")
-    ] = None,
-    emotion: Annotated[
-        list[str] | None, typer.Option("--emotion", help="Only this emotion.", show_default="all")
-    ] = None,
-    speaker: Annotated[
-        list[str] | None, typer.Option("--speaker", help="Only this speaker.", show_default="all")
-    ] = None,
+    split: SplitOption = None,
+    emotion: EmotionOption = None,
+    speaker: SpeakerOption = None,
+    selection: SelectionOption = None,
+    part: PartOption = None,
     ids: Annotated[
         Path | None,
         typer.Option(
@@ -70,6 +71,8 @@ def pull(
 
     Example: [cyan]affectstore pull text speaker --corpus meld --split train -o train.npz[/cyan]
 
+    What others made lists of: [cyan]affectstore pull text --part audio-text/test --selection unseen[/cyan]
+
     Two views of one slot: [cyan]affectstore pull raw=text_sentence_1a2b3c4d adapted=text_mlp_5e6f7a8b[/cyan]
     """
     from feature_repo.conversations import Dialogues
@@ -85,6 +88,8 @@ def pull(
         splits=tuple(split or ()),
         emotions=tuple(emotion or ()),
         speakers=tuple(speaker or ()),
+        selections=tuple(selection or ()),
+        parts=tuple(part or ()),
     )
     found = pull_features(
         open_store(root),

@@ -18,7 +18,7 @@ Slots = Sequence[str] | Mapping[str, str]
 # An alias names arrays of an archive and columns of a table, beside those that a training set has of its own.
 _ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TAKEN = frozenset(("ids", "labels", "classes", "snapshot", "utterance_id", "label", "target"))
-_TAKEN_ENDS = ("_present", "_offsets", "_content_key")
+_TAKEN_ENDS = ("_present", "_offsets", "_content_key", "_mask")
 _TAKEN_START = "dialogue"
 
 

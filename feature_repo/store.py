@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from feature_repo.conversations import Dialogues
     from feature_repo.pull import By, PullOptions, TrainingSet
     from feature_repo.slot_requests import Slots
+    from feature_repo.terms import Terms
 
 FORMAT = 1
 ROOT_VARIABLE = "AFFECTSTORE_ROOT"
@@ -40,7 +41,8 @@ _RECIPE_FILE = "recipe.json"
 
 
 def absolute_root(root: str) -> str:
-    """The root as an absolute path, or as the URL that it is."""
+    """The root as an absolute path, or as the URL that it is; a ``file://`` URL is the path that it means."""
+    root = root.removeprefix("file://")  # one store has one name: its cache and registry are found by it
     return root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
 
 
@@ -143,10 +145,14 @@ class Store:
         return self.manifests.read(corpora)
 
     def write_manifest(
-        self, corpus: str, rows: pl.DataFrame, on_file: Callable[[int], None] | None = None
+        self,
+        corpus: str,
+        rows: pl.DataFrame,
+        on_file: Callable[[int], None] | None = None,
+        terms: Terms | None = None,
     ) -> IngestReport:
         """Replace a corpus's manifest; see :meth:`ManifestStore.replace`."""
-        return self.manifests.replace(corpus, rows, on_file)
+        return self.manifests.replace(corpus, rows, on_file, terms)
 
     def views(self) -> list[str]:
         """Names of all feature tables."""

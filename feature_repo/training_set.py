@@ -78,7 +78,11 @@ class AppliedVerdict:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows in one order everywhere; a slot is what a modality is called (``text``, ``text_steps``), or its alias.
+    """What a pull gives: rows in one order everywhere.
+
+    A slot is what a modality is called (``text``, ``text_steps``), or its alias. The same numbers come as arrays
+    (:meth:`numpy`), tensors (:meth:`tensors`), in batches for a ``DataLoader`` (:meth:`batch`), as a Polars frame
+    (:meth:`to_polars`), as an Arrow table (:meth:`to_arrow`) and as a file (:meth:`save_npz`).
 
     Attributes:
         ids: utterance ids.
@@ -122,17 +126,52 @@ class TrainingSet:
         """The slots that are lazy sequences."""
         return {slot: value for slot, value in self.features.items() if isinstance(value, Steps)}
 
-    def tensors(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
-        """The whole arrays as tensors: each pooled slot, ``<slot>_present`` of every slot, and ``labels``.
+    def __repr__(self) -> str:
+        """How many utterances and how wide each slot is; the numbers themselves would fill a notebook."""
+        slots = ", ".join(
+            f"{slot} [n, {value.width}]" if isinstance(value, Steps) else f"{slot} [{value.shape[1]}]"
+            for slot, value in self.features.items()
+        )
+        judged = f"; verdict {self.verdict.name}" if self.verdict else ""
+        return f"TrainingSet({len(self):,} utterances; {slots}; {len(self.classes)} classes{judged})"
 
-        On the CPU they share the arrays' memory. Sequences stay lazy: see :meth:`Steps.gather`.
+    def numpy(self) -> dict[str, npt.NDArray[Any]]:
+        """The whole arrays by name: each pooled slot, ``<slot>_present`` of every slot, and ``labels``.
+
+        Sequences stay lazy: see :meth:`Steps.gather` and :meth:`batch`.
+        """
+        arrays: dict[str, npt.NDArray[Any]] = dict(self.pooled)
+        arrays |= {f"{slot}_present": mask for slot, mask in self.present.items()}
+        return arrays | {"labels": self.labels}
+
+    def tensors(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+        """:meth:`numpy` as tensors; on the CPU they share the arrays' memory."""
+        import torch  # takes seconds; a pull to NumPy needs none of it
+
+        return {name: torch.from_numpy(array).to(device) for name, array in self.numpy().items()}
+
+    def batch(self, rows: npt.ArrayLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+        """Some rows as tensors; sequences are read now, padded to the longest of them, with ``<slot>_mask`` ``[b, n]``.
+
+        It is the ``collate_fn`` of a PyTorch loader: ``DataLoader(range(len(data)), 32, collate_fn=data.batch)``.
+
+        Args:
+            rows: integers ``[b]``, in any order, repeated as wanted.
+            device: where the tensors shall be.
+
+        Returns:
+            The names of :meth:`numpy`, with ``[b, n, width]`` for each sequence and its mask.
+
+        Raises:
+            IndexError: a row that is not there.
         """
         import torch  # takes seconds; a pull to NumPy needs none of it
 
-        arrays: dict[str, npt.NDArray[Any]] = dict(self.pooled)
-        arrays |= {f"{slot}_present": mask for slot, mask in self.present.items()}
-        arrays["labels"] = self.labels
-        return {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+        chosen = np.asarray(rows, np.int64)
+        batch = {name: torch.from_numpy(array[chosen]).to(device) for name, array in self.numpy().items()}
+        for slot, steps in self.steps.items():
+            batch[slot], batch[f"{slot}_mask"] = steps.gather(chosen, device=device)
+        return batch
 
     def to_arrow(self) -> pa.Table:
         """Everything as one table: ``utterance_id``, ``label``, then a column per slot; null where there is none.

@@ -17,6 +17,8 @@ from feature_repo.fill import fill
 from feature_repo.outcome import Fault, Features
 from feature_repo.pull import Selection, pull
 from feature_repo.recipe import Recipe
+from feature_repo.selections import NamedSelection
+from feature_repo.splits import SavedSplit
 from feature_repo.store import init_store, open_store
 from tests.feature_repo.planted_feast import (
     NOTHING,
@@ -231,6 +233,29 @@ def test_ids_and_a_selection_both_count(tmp_path):
     found = store.pull(["text"], ids=["c/05", "c/04", "c/03"], where=Selection(splits=("test",)))
     assert found.ids == ["c/05", "c/03"]
     assert found.coverage["text"].asked == 2
+
+
+def test_a_saved_selection_and_a_part_of_a_saved_split_are_pulled_by_name(tmp_path):
+    store = make_store(tmp_path, TEXTS)
+    store.selections.save(NamedSelection("odd", ["c/01", "c/03", "c/05"]))
+    parts = ["test" if number > 2 else "train" for number in range(30)]
+    split = pl.DataFrame({"utterance_id": list(TEXTS), "corpus": ["c"] * 30, "part": parts})
+    store.splits.save(SavedSplit("mine", split))
+    assert store.pull(["text"], where="odd").ids == ["c/01", "c/03", "c/05"]
+    assert store.pull(["text"], where="mine/train").ids == ["c/00", "c/01", "c/02"]
+    both = Selection(selections=("odd",), parts=("mine/test",))
+    found = store.pull(["text"], ids=["c/05", "c/04", "c/03", "c/01"], where=both)
+    assert found.ids == ["c/05", "c/03"]
+    np.testing.assert_array_equal(found.features["text"][0], planted(TEXT, "text 5"))
+    with pytest.raises(UnknownNameError, match="unknown selection 'even'; allowed: odd"):
+        store.pull(["text"], where="even")
+
+
+def test_a_damaged_manifest_is_named(tmp_path):
+    store = make_store(tmp_path, TEXTS)
+    (tmp_path / "store" / "manifest" / "c.parquet").write_bytes(b"PAR1 not really")
+    with pytest.raises(BadInputError, match=r"manifest/c\.parquet is damaged"):
+        store.pull(["text"])
 
 
 def test_unknown_names_are_refused_with_what_is_allowed(tmp_path):

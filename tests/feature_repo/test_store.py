@@ -263,3 +263,10 @@ def test_an_optional_input_may_have_no_table_yet_and_another_must(tmp_path):
     assert store.wanted(derived).equals(before)
     other.append([Row("c/1", "key", None, "nothing")])
     assert not store.wanted(derived).equals(before)
+
+
+def test_a_file_url_is_the_folder_that_it_means(tmp_path):
+    init_store(str(tmp_path / "store"), cache=str(tmp_path / "cache"))
+    by_url = open_store(f"file://{tmp_path}/store", cache=str(tmp_path / "cache"))
+    by_path = open_store(str(tmp_path / "store"), cache=str(tmp_path / "cache"))
+    assert (by_url.root, by_url.cache) == (by_path.root, by_path.cache)

@@ -3,7 +3,12 @@ import polars as pl
 import pytest
 
 from feature_repo.errors import StoreWriteError
+from feature_repo.fill import fill
 from feature_repo.training_set import TrainingSet
+from tests.feature_repo.planted import STEPS as LETTER_STEPS
+from tests.feature_repo.planted import TEXT as LETTERS
+from tests.feature_repo.planted import Extraction, new_store, numbers
+from tests.feature_repo.planted import rows as rows_of
 from tests.feature_repo.planted_feast import NOTHING, STEPS, TEXT, make_store, planted, write
 
 TEXTS = {"c/0": "a", "c/1": NOTHING, "c/2": "b", "c/3": "c"}
@@ -44,6 +49,43 @@ def test_tensors_are_the_arrays(outer):
     assert tensors["labels"].tolist() == [outer.classes.index("joy"), outer.classes.index("fear"), -1]
     tensors["text"][1] = 7.0  # its own memory, not the mirror's
     assert outer.features["text"][1].tolist() == [7.0] * 3
+
+
+def test_numpy_has_the_names_of_the_tensors_and_their_numbers(outer):
+    arrays, tensors = outer.numpy(), outer.tensors()
+    assert list(arrays) == list(tensors)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(array, tensors[name].numpy())
+
+
+def test_a_loader_gets_the_rows_and_their_sequences_padded(tmp_path):
+    from torch.utils.data import DataLoader
+
+    texts = {"c/0": "ab", "c/1": "", "c/2": "abcd", "c/3": "a", "c/4": "abc"}
+    store = new_store(tmp_path)
+    store.write_manifest("c", rows_of(texts, emotion=["joy", "fear", None, "joy", "anger"]))
+    fill(store, [LETTERS, LETTER_STEPS], Extraction(store, [LETTERS, LETTER_STEPS]))
+    data = store.pull([LETTERS.view, LETTER_STEPS.view], join="outer")
+    seen = []
+    for batch in DataLoader(range(len(data)), batch_size=2, sampler=[4, 1, 2, 2, 0], collate_fn=data.batch):
+        for at, label in enumerate(batch["labels"].tolist()):
+            known = label >= 0
+            seen.append((data.classes[label] if known else None, int(batch["text_steps_mask"][at].sum())))
+        lengths = batch["text_steps_mask"].sum(1)
+        assert batch["text_steps"].shape == (len(lengths), int(lengths.max()), LETTER_STEPS.width)
+        assert not batch["text_steps"][~batch["text_steps_mask"]].any()
+    assert seen == [("anger", 3), ("fear", 0), (None, 4), (None, 4), ("joy", 2)]
+    batch = data.batch([4, 1])
+    np.testing.assert_array_equal(batch["text"][0].numpy(), numbers(LETTERS, "abc"))
+    np.testing.assert_array_equal(batch["text_steps"][0].numpy(), numbers(LETTER_STEPS, "abc"))
+    assert batch["text_present"].tolist() == [True, False]
+    with pytest.raises(IndexError):
+        data.batch([5])
+
+
+def test_a_set_is_told_in_one_line(tmp_path):
+    found = store_of(tmp_path).pull(["text", "text_steps"])
+    assert repr(found) == "TrainingSet(3 utterances; text [3], text_steps [n, 3]; 7 classes)"
 
 
 def test_an_archive_reads_without_pickle(outer, tmp_path):
