@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from feature_repo.recipe import Recipe
     from feature_repo.store import Store
 
-_READS = {"text": "it has no text", "media": "it has no media file"}
+_READS = {
+    "text": "it has no text",
+    "media": "it has no media file",
+    "id": "the imported file is about other corpora",
+}
 _STATES = {
     "nothing": "there is nothing",
     "missing": "not computed yet",

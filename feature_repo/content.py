@@ -77,11 +77,11 @@ def wanted_keys(
     """The content key that every utterance's live row should have, for the utterances that the recipe applies to.
 
     An utterance without text is not applicable to a recipe that reads the text, one without media not to a media
-    recipe, one in a language that the recipe does not know to neither, and one that lacks an input row not to a
-    derived recipe. Two kinds of input may lack: a speaker's table, which is joined by the utterance's speaker, and
-    those that the recipe names in its setting ``optional_inputs``. A speaker's row, whose id stands in
-    ``utterance_id`` too, is wanted where at least one clip is chosen for it
-    (:func:`~feature_repo.reference_clips.reference_clips`).
+    recipe, one in a language that the recipe does not know to neither, one of a corpus that an imported recipe's
+    setting ``corpora`` does not name not to that recipe, and one that lacks an input row not to a derived recipe. Two
+    kinds of input may lack: a speaker's table, which is joined by the utterance's speaker, and those that the recipe
+    names in its setting ``optional_inputs``. A speaker's row, whose id stands in ``utterance_id`` too, is wanted where
+    at least one clip is chosen for it (:func:`~feature_repo.reference_clips.reference_clips`).
 
     Args:
         recipe: what would be computed.
@@ -114,6 +114,10 @@ def wanted_keys(
         return _derived_keys(recipe, rows, live_keys, speaker_inputs)
     if recipe.reads == "speaker":
         return _speaker_keys(recipe, rows, live_keys(recipe.inputs[0]), reviews)
+    if recipe.reads == "id":
+        rows = rows.filter(pl.col("corpus").is_in(list(recipe.settings["corpora"]))).select("utterance_id")
+        keys = [content_key("id", utterance_id) for utterance_id in rows["utterance_id"]]
+        return rows.with_columns(content_key=pl.Series(keys, dtype=pl.String))
     column = "text_key" if recipe.reads == "text" else "media_key"
     wanted = rows.filter(pl.col(column).is_not_null())
     if not recipe.manifest_columns:

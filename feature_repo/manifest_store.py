@@ -1,6 +1,7 @@
 """Manifests in the store: one Parquet file per corpus, replaced whole, with a generation number."""
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,11 @@ from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.files import FileLayer
 from feature_repo.manifest import MANIFEST_SCHEMA, conform, read_rows
 from feature_repo.media_digest import with_media
+from feature_repo.terms import Terms
 
 MANIFEST = "manifest"
 _GENERATION = b"affectstore.generation"
+_TERMS = b"affectstore.terms"
 _FORGOTTEN = "forgotten.parquet"
 
 
@@ -63,18 +66,31 @@ class ManifestStore:
 
     def generation(self, corpus: str) -> int:
         """How many times the corpus's manifest was replaced; 0 before the first time."""
+        return int(self._facts(corpus).get(_GENERATION, b"0"))
+
+    def terms(self, corpus: str) -> Terms:
+        """The corpus's licence as its ingest recorded it; a manifest of before that was done says so."""
         try:
-            data = self.files.read(self._path(corpus))
-        except FileNotFoundError:
-            return 0
-        return int((pq.read_metadata(io.BytesIO(data)).metadata or {}).get(_GENERATION, b"0"))
+            return Terms.from_data(json.loads(self._facts(corpus).get(_TERMS, b"null")))
+        except ValueError:
+            return Terms()
 
     def replace(
-        self, corpus: str, rows: pl.DataFrame, on_file: Callable[[int], None] | None = None
+        self,
+        corpus: str,
+        rows: pl.DataFrame,
+        on_file: Callable[[int], None] | None = None,
+        terms: Terms | None = None,
     ) -> IngestReport:
         """Make these rows the corpus's manifest; media are hashed where size or time changed.
 
         Utterances that were forgotten stay out.
+
+        Args:
+            corpus: its name.
+            rows: its rows.
+            on_file: told 1 after each media file.
+            terms: its licence; None keeps what was recorded before.
 
         Raises:
             BadInputError: rows that no manifest could hold (see :func:`~feature_repo.manifest.conform`).
@@ -87,10 +103,10 @@ class ManifestStore:
             frame = frame.filter(~pl.col("utterance_id").is_in(self.forgotten()))
             forgotten = total - frame.height
             frame = with_content_keys(with_media(frame, before, on_file))
-            generation = self.generation(corpus)
-            if not frame.equals(before) or generation == 0:
+            generation, known = self.generation(corpus), self.terms(corpus)
+            if not frame.equals(before) or generation == 0 or terms not in (None, known):
                 generation += 1
-                self._write(corpus, frame, generation)
+                self._write(corpus, frame, generation, terms or known)
         old, new = before.select("utterance_id"), frame.select("utterance_id")
         both = frame.join(old, on="utterance_id", how="semi")
         same = both.join(before, on=list(MANIFEST_SCHEMA), how="semi", nulls_equal=True)
@@ -124,7 +140,7 @@ class ManifestStore:
                 before = self.read([corpus])
                 frame = before.filter(~pl.col("utterance_id").is_in(list(utterance_ids)))
                 if frame.height < before.height:
-                    self._write(corpus, frame, self.generation(corpus) + 1)
+                    self._write(corpus, frame, self.generation(corpus) + 1, self.terms(corpus))
 
     def _read_table(self, path: str) -> pl.DataFrame:
         data = self.files.read(path)
@@ -135,9 +151,18 @@ class ManifestStore:
                 f"{self.files.url(path)} is damaged ({error}); move it away and ingest again: no feature is lost"
             ) from error
 
-    def _write(self, corpus: str, frame: pl.DataFrame, generation: int) -> None:
+    def _facts(self, corpus: str) -> dict[bytes, bytes]:
+        """What the corpus's file says of itself; nothing when there is none."""
+        try:
+            data = self.files.read(self._path(corpus))
+        except FileNotFoundError:
+            return {}
+        return dict(pq.read_metadata(io.BytesIO(data)).metadata or {})
+
+    def _write(self, corpus: str, frame: pl.DataFrame, generation: int, terms: Terms) -> None:
         sink = io.BytesIO()
-        frame.write_parquet(sink, metadata={_GENERATION.decode(): str(generation)})
+        facts = {_GENERATION: str(generation), _TERMS: json.dumps(terms.as_data(), sort_keys=True)}
+        frame.write_parquet(sink, metadata={name.decode(): value for name, value in facts.items()})
         self.files.write(self._path(corpus), sink.getvalue())
 
     def _path(self, corpus: str) -> str:

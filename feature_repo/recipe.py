@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from feature_repo.errors import BadInputError
 
-Reads = Literal["text", "media", "rows", "speaker"]
+Reads = Literal["text", "media", "rows", "speaker", "id"]
 Layout = Literal["pooled", "steps", "record"]
 StoredDtype = Literal["float32", "float16", "int16"]
 Entity = Literal["utterance", "speaker"]
@@ -69,7 +69,7 @@ class Recipe:
         extractor: registered name of what computes it.
         code_version: raised whenever the extractor's numbers change.
         reads: what a row's content key hashes: the utterance's text, its media and span, its rows of ``inputs``, or
-            the rows of a speaker's clips in the one input.
+            the rows of a speaker's clips in the one input, or, for what was imported, the utterance's id alone.
         layout: ``pooled`` is one vector a row, ``steps`` a sequence of vectors, ``record`` columns alone.
         width: numbers per vector or step; 0 for a record.
         dtype: stored number type.
@@ -135,6 +135,8 @@ class Recipe:
             )
         if self.reads == "speaker" and len(self.inputs) != 1:
             raise BadInputError("a speaker's row reads the clips' rows of one input")
+        if self.reads == "id" and not self.settings.get("corpora"):
+            raise BadInputError("a recipe that reads ids alone names the corpora that it is about")
         # A set in all but name: its order says nothing.
         object.__setattr__(self, "languages", tuple(sorted(set(self.languages))))
         object.__setattr__(self, "inputs", tuple(self.inputs))

@@ -42,6 +42,7 @@ class CkPlusOptions:
     layout="Emotion and cohn-kanade-images with S005/001/S005_001_00000011* (faces: extract with --set stills=detect), "
     "or CK+48/{anger,...}/*.png",
     licence="signed agreement, research use; CK+48 is a third party's repack",
+    redistributable=False,
     options=CkPlusOptions,
 )
 def read_ckplus(folder: Path, corpus: str, options: CkPlusOptions) -> pl.DataFrame:

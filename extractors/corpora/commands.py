@@ -63,7 +63,7 @@ def ingest(
     Your own: [cyan]affectstore ingest table calls.csv --name calls --map utterance_id=id --map text=words[/cyan]
     """
     from extractors.corpora.registry import reader
-    from extractors.corpora.stand_ins.stand_in import name_in_store
+    from extractors.corpora.stand_ins.stand_in import MADE_UP, name_in_store, stand_in_corpus
     from feature_repo.store import open_store
 
     found = reader(corpus)
@@ -82,7 +82,8 @@ def ingest(
     store = open_store(root)
     rows = found.read(folder, name=name, **given)
     with _hashing(rows) as on_file:
-        report = store.write_manifest(name or found.name, rows, on_file)
+        terms = found.terms if stand_in_corpus(folder) is None else MADE_UP
+        report = store.write_manifest(name or found.name, rows, on_file, terms)
     _tell(report, store.manifest([report.corpus]))
 
 
@@ -176,7 +177,7 @@ def _counts(manifest: pl.DataFrame, column: str, none: str = "none") -> str:
 
 
 def _describe(found: Reader) -> None:
-    console.print(f"[bold]{found.name}[/bold]  {found.licence}", highlight=False)
+    console.print(f"[bold]{found.name}[/bold]  {found.licence}; {found.terms.told}", highlight=False)
     console.print(f"  reads {found.layout}", highlight=False, markup=False, soft_wrap=True)
     for item in found.describe_options():
         default = f" (default {item.default})" if item.default else ""

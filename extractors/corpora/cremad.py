@@ -64,6 +64,7 @@ class CremadOptions:
     "cremad",
     layout="AudioWAV/1001_IEO_NEU_XX.wav (or AudioMP3, VideoFlash) at any depth; votes from processedResults",
     licence="ODbL 1.0, contents DbCL 1.0",
+    redistributable=True,
     options=CremadOptions,
 )
 def read_cremad(folder: Path, corpus: str, options: CremadOptions) -> pl.DataFrame:

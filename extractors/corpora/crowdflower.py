@@ -29,6 +29,7 @@ class CrowdFlowerOptions:
     "crowdflower",
     layout="text_emotion.csv: tweet_id, sentiment, author, content",
     licence="open data",
+    redistributable=True,
     options=CrowdFlowerOptions,
 )
 def read_crowdflower(folder: Path, corpus: str, options: CrowdFlowerOptions) -> pl.DataFrame:

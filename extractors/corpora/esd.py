@@ -53,6 +53,7 @@ class _Said:
     "esd",
     layout="0011/Angry/0011_000351.wav (older archive: 0011/Angry/train/...), 0011/0011.txt, at any depth",
     licence="research only, signed form",
+    redistributable=False,
     options=EsdOptions,
 )
 def read_esd(folder: Path, corpus: str, options: EsdOptions) -> pl.DataFrame:

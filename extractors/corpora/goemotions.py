@@ -50,6 +50,7 @@ class GoEmotionsOptions:
     "goemotions",
     layout="{train,dev,test}.tsv (also below data): text, comma-separated label numbers, comment id",
     licence="data CC BY 4.0",
+    redistributable=True,
     options=GoEmotionsOptions,
 )
 def read_goemotions(folder: Path, corpus: str, options: GoEmotionsOptions) -> pl.DataFrame:

@@ -74,6 +74,7 @@ class _Turn:
     "iemocap",
     layout="IEMOCAP_full_release/Session{1..5}/{dialog/{EmoEvaluation,transcriptions,avi},sentences/wav}",
     licence="signed release form of USC SAIL, research use",
+    redistributable=False,
     options=IemocapOptions,
 )
 def read_iemocap(folder: Path, corpus: str, options: IemocapOptions) -> pl.DataFrame:

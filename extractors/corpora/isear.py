@@ -44,6 +44,7 @@ class _Answer:
     "isear",
     layout="isear.csv: fields between '|', the header with ID, EMOT, MYKEY and SIT among them",
     licence="research; CC BY-NC-SA 3.0",
+    redistributable=True,
     options=IsearOptions,
 )
 def read_isear(folder: Path, corpus: str, options: IsearOptions) -> pl.DataFrame:

@@ -25,6 +25,7 @@ class JaffeOptions:
     "jaffe",
     layout="KA.AN1.39.tiff at any depth",
     licence="non-commercial research, on request",
+    redistributable=False,
     options=JaffeOptions,
 )
 def read_jaffe(folder: Path, corpus: str, options: JaffeOptions) -> pl.DataFrame:

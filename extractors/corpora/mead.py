@@ -48,6 +48,7 @@ class MeadOptions:
     "mead",
     layout="W019/audio/neutral/level_1/020.m4a, M003/video/front/angry/level_3/001.mp4, at any depth",
     licence="research only",
+    redistributable=False,
     options=MeadOptions,
 )
 def read_mead(folder: Path, corpus: str, options: MeadOptions) -> pl.DataFrame:

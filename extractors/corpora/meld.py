@@ -54,6 +54,7 @@ class MeldOptions:
     "meld",
     layout="{train,dev,test}_sent_emo.csv (also below data/MELD or MELD.Raw), clips as in MELD.Raw",
     licence="annotations GPL-3.0; video (c) of the series, research use",
+    redistributable=False,
     options=MeldOptions,
 )
 def read_meld(folder: Path, corpus: str, options: MeldOptions) -> pl.DataFrame:

@@ -34,6 +34,7 @@ class RafDbOptions:
     "rafdb",
     layout=f"{LABELS}, Image/aligned/train_00001_aligned.jpg (also below basic)",
     licence="on request, non-commercial research",
+    redistributable=False,
     options=RafDbOptions,
 )
 def read_rafdb(folder: Path, corpus: str, options: RafDbOptions) -> pl.DataFrame:

@@ -45,6 +45,7 @@ class RavdessOptions:
     "ravdess",
     layout="Actor_XX/MM-VV-EE-II-SS-RR-AA.{wav,mp4} at any depth",
     licence="CC BY-NC-SA 4.0",
+    redistributable=True,
     options=RavdessOptions,
 )
 def read_ravdess(folder: Path, corpus: str, options: RavdessOptions) -> pl.DataFrame:

@@ -12,6 +12,7 @@ import polars as pl
 from extractors.settings import parse_settings
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.manifest import MANIFEST_SCHEMA
+from feature_repo.terms import Terms
 
 # A corpus's name is the start of its ids and the name of a file.
 _CORPUS_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -52,6 +53,8 @@ class Reader:
         options: a frozen dataclass; its fields are the options, ``metadata["help"]`` their help line.
         function: reads the folder.
         renamed: whether the user must name the corpus (a table of their own has no name).
+        redistributable: whether the terms let anybody pass on the corpus or what was derived from it; None where
+            they don't say.
     """
 
     name: str
@@ -60,6 +63,12 @@ class Reader:
     options: type[Any]
     function: ReadFolder
     renamed: bool = False
+    redistributable: bool | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """The corpus's terms as a manifest keeps them."""
+        return Terms(self.licence, self.redistributable)
 
     def read(self, folder: Path | str, *, name: str | None = None, **options: Any) -> pl.DataFrame:
         """The corpus's manifest rows.

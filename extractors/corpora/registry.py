@@ -12,7 +12,13 @@ _REGISTERED: dict[str, Reader] = {}
 
 
 def register_reader(
-    name: str, *, layout: str, licence: str, options: type[Any], renamed: bool = False
+    name: str,
+    *,
+    layout: str,
+    licence: str,
+    options: type[Any],
+    renamed: bool = False,
+    redistributable: bool | None = None,
 ) -> Register:
     """Decorator that makes a function the reader of a corpus; the arguments are :class:`Reader`'s.
 
@@ -24,7 +30,7 @@ def register_reader(
         known = _REGISTERED.get(name)
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"two readers are named {name!r}")
-        _REGISTERED[name] = Reader(name, layout, licence, options, function, renamed)
+        _REGISTERED[name] = Reader(name, layout, licence, options, function, renamed, redistributable)
         return function
 
     return keep

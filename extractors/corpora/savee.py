@@ -39,6 +39,7 @@ class SaveeOptions:
     "savee",
     layout="AudioData/{DC,JE,JK,KL}/a01.wav, or flat DC_a01.wav",
     licence="free for research, after registration",
+    redistributable=False,
     options=SaveeOptions,
 )
 def read_savee(folder: Path, corpus: str, options: SaveeOptions) -> pl.DataFrame:

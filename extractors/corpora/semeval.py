@@ -52,6 +52,7 @@ class SemEvalOptions:
     "semeval",
     layout="EI-reg-En-{anger,fear,joy,sadness}-{train,dev,test-gold}.txt or E-c-En-{train,dev,test-gold}.txt, anywhere",
     licence="NRC terms of use: cite, do not redistribute",
+    redistributable=False,
     options=SemEvalOptions,
 )
 def read_semeval(folder: Path, corpus: str, options: SemEvalOptions) -> pl.DataFrame:

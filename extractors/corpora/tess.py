@@ -28,6 +28,7 @@ class TessOptions:
     "tess",
     layout="OAF_back_angry.wav at any depth",
     licence="CC BY-NC-ND 4.0",
+    redistributable=False,
     options=TessOptions,
 )
 def read_tess(folder: Path, corpus: str, options: TessOptions) -> pl.DataFrame:

@@ -155,3 +155,19 @@ def test_parts_of_a_key_do_not_run_into_each_other():
 def test_a_key_is_128_bits_of_blake2():
     state = hashlib.blake2b(b"4:text5:hello", digest_size=16)
     assert keys(TEXT, ROW) == {"c/1": state.hexdigest()}
+
+
+IMPORTED = Recipe("text", "imported", 1, "id", "pooled", 4, settings={"corpora": ["c"]})
+
+
+@pytest.mark.parametrize("column", [name for name in OTHER if name != "utterance_id"])
+def test_an_imported_row_is_wanted_as_long_as_the_utterance_is_there(column):
+    assert keys(IMPORTED, ROW) == keys(IMPORTED, ROW | {column: OTHER[column]})
+
+
+def test_an_imported_row_is_wanted_of_its_own_corpora_and_of_each_utterance_by_itself():
+    two = keys(IMPORTED, ROW, ROW | {"utterance_id": "c/2", "text": None, "media_uri": None})
+    assert sorted(two) == ["c/1", "c/2"]
+    assert two["c/1"] != two["c/2"]
+    other = with_content_keys(conform(pl.DataFrame([{"utterance_id": "b/1", "text": "x"}]), "b"))
+    assert wanted_keys(IMPORTED, other, lambda fingerprint: None).is_empty()

@@ -9,7 +9,9 @@ from extractors.corpora.stand_ins.layouts import LAYOUTS
 from extractors.corpora.stand_ins.performance import perform
 from extractors.corpora.stand_ins.sound_file import write_sound
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.terms import Terms
 
+MADE_UP = Terms("made up by affectstore, no recording of anybody", redistributable=True)
 MARK = "stand-in.json"
 _HALF = f".{MARK}.half"  # the mark while it is written
 SUFFIX = "-standin"  # the corpus's name in a store ends with it, so that every table tells
