@@ -16,12 +16,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import StoreWriteError
 from feature_repo.feature_table import FeatureTable
-from feature_repo.segment import Segment, open_segment, write_segment
+from feature_repo.segment import Segment, open_segment, segment_norms, write_segment
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -44,6 +46,7 @@ class Mirror:
         self.folder = cache / MIRROR
         self.chunk_bytes = chunk_bytes
         self._open: dict[tuple[str, str], Segment] = {}
+        self._norms: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
 
     def view_folder(self, view: str) -> Path:
         """The folder of everything that the mirror keeps of a view, made when it is not there.
@@ -70,11 +73,26 @@ class Mirror:
             self._open[key] = found if found is not None else self._make(folder, table, part)
         return self._open[key]
 
+    def norms(self, table: FeatureTable, part: str) -> npt.NDArray[np.float64]:
+        """Euclidean norms ``[rows]`` of a pooled part's vectors, kept beside its segment once they were computed.
+
+        Raises:
+            FileNotFoundError: there is neither a segment nor such a part; list the table again.
+            StoreWriteError: the cache can't be written.
+        """
+        key = (table.view, part)
+        if key not in self._norms:
+            segment = self.segment(table, part)
+            folder = self.folder / table.view / part.removesuffix(".parquet")
+            self._norms[key] = segment_norms(folder, segment)
+        return self._norms[key]
+
     def prune(self, view: str, parts: Collection[str]) -> list[str]:
         """Remove the segments of other parts than these; returns their names. Open ones stay readable."""
         kept = {name.removesuffix(".parquet") for name in parts}
         for opened in [key for key in self._open if key[0] == view and key[1] not in parts]:
             del self._open[opened]
+            self._norms.pop(opened, None)
         gone = []
         with contextlib.suppress(FileNotFoundError):
             for entry in sorted((self.folder / view).iterdir()):

@@ -1,8 +1,10 @@
 """A mirror segment: one part's values as raw bytes that are memory-mapped (DESIGN section 5)."""
 
+import contextlib
 import json
 import mmap
 import os
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
+from feature_repo.cosine_search import euclidean_norms
 from feature_repo.errors import BadInputError
 from feature_repo.recipe import Recipe
 
@@ -20,7 +23,7 @@ Array = npt.NDArray[Any]
 
 # Raised when the files' layout changes: segments of another number are made anew.
 _LAYOUT = 1
-_VALUES, _OFFSETS, _FACTS = "values.bin", "offsets.bin", "facts.json"
+_VALUES, _OFFSETS, _FACTS, _NORMS = "values.bin", "offsets.bin", "facts.json", "norms.bin"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,29 @@ def open_segment(folder: Path, recipe: Recipe) -> Segment | None:
         return Segment(values, offsets)
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def segment_norms(folder: Path, segment: Segment) -> npt.NDArray[np.float64]:
+    """Euclidean norms ``[rows]`` of a pooled segment, from its folder where they were computed before.
+
+    Where the folder can't be written they are computed again by the next process, no more.
+    """
+    path = folder / _NORMS
+    with contextlib.suppress(OSError, ValueError):
+        found = np.fromfile(path, "<f8")
+        if len(found) == len(segment.values):
+            return found
+    norms = euclidean_norms(segment.values)
+    staged = path.with_name(f"{_NORMS}-{uuid.uuid4().hex}")
+    with contextlib.suppress(OSError):
+        try:
+            with staged.open("wb") as handle:
+                handle.write(norms.astype("<f8").data)
+                _sync(handle)
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
+    return norms
 
 
 def stored_dtype(recipe: Recipe) -> np.dtype[Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from feature_repo.conversations import Dialogues
     from feature_repo.pull import By, PullOptions, TrainingSet
+    from feature_repo.similarity import Query, SimilarOptions
     from feature_repo.slot_requests import Slots
     from feature_repo.terms import Terms
 
@@ -309,6 +310,12 @@ class Store:
         from feature_repo.pull import pull  # reads through the mirror; a status needs none of it
 
         return pull(self, slots, by=by, **options)
+
+    def similar(self, view: str, query: Query, **options: Unpack[SimilarOptions]) -> pl.DataFrame:
+        """The utterances nearest to each query by the cosine of a view; see :func:`feature_repo.similarity.similar`."""
+        from feature_repo.similarity import similar  # reads through the mirror; a status needs none of it
+
+        return similar(self, view, query, **options)
 
     def _read_recipe(self, view: str) -> Recipe:
         path = f"{FEATURES}/{view}/{_RECIPE_FILE}"
