@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from feature_repo.errors import BadInputError, StoreFormatError, StoreWriteError
+from feature_repo.feast_config import CONFIG, YAML_VARIABLE
 from feature_repo.feast_objects import FeastObjects, feast_objects, service_views
 from feature_repo.feast_store import open_feast
 from feature_repo.feature_table import FEATURES
@@ -21,7 +22,8 @@ def load_definitions() -> FeastObjects:
     """Everything that Feast is told of the store at ``AFFECTSTORE_ROOT``.
 
     Raises:
-        StoreFormatError: no root is named, it is not absolute, or it holds no store.
+        StoreFormatError: no root is named, it is not absolute, or it holds no store; or Feast was not pointed to the
+            store's own configuration.
         BadInputError: a table's recipe is missing or unreadable.
     """
     root = os.environ.get(ROOT_VARIABLE, "")
@@ -31,10 +33,19 @@ def load_definitions() -> FeastObjects:
         )
     store = open_store()
     _check_whole(store)
+    _check_configuration(store)
     found = feast_objects(store, service_views(open_feast(store).list_feature_services()))
     with contextlib.suppress(StoreWriteError):  # whoever may only read may still look at a plan
         note_registered(store, found)
     return found
+
+
+def _check_configuration(store: Store) -> None:
+    # Feast does not look into the store for its configuration, and would apply to other databases.
+    if store.files.exists(CONFIG) and not os.environ.get(YAML_VARIABLE):
+        raise StoreFormatError(
+            f"{store.root} has a configuration of its own: export {YAML_VARIABLE}={store.files.url(CONFIG)}"
+        )
 
 
 def _check_whole(store: Store) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import string
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.errors import BadInputError, StoreFormatError
+from feature_repo.errors import BadInputError
+from feature_repo.feast_config import FEAST, PACKAGED, configuration, configuration_place, hide_secrets
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
     from feature_repo.store import Store
 
-FEAST = "feast"  # folder of the registry and the online store, below the root
-YAML_VARIABLE = "FEAST_FS_YAML_FILE_PATH"  # Feast's own name for it
-_YAML = Path(__file__).parent / "feature_store.yaml"
-
 
 def open_feast(store: Store) -> FeatureStore:
     """The Feast feature store of this store; its registry's tables are made when they are not there.
 
     Raises:
-        StoreFormatError: the store is on an object store and ``FEAST_FS_YAML_FILE_PATH`` names no configuration.
+        StoreFormatError: the store is on an object store and no configuration names its databases.
         BadInputError: the configuration is unreadable, or the registry that it names can't be opened.
     """
     from feature_repo.feast_import import import_feast
@@ -31,12 +26,13 @@ def open_feast(store: Store) -> FeatureStore:
     import_feast()
     from feast import FeatureStore, RepoConfig
 
-    raw = _configuration(store)
+    raw = configuration(store)
+    place = configuration_place(store)
     try:
         config = RepoConfig(**raw)
-    except ValueError as error:
-        raise BadInputError(f"{_yaml_path()} is no Feast configuration: {error}") from error
-    config.repo_path = _YAML.parent
+    except ValueError as error:  # it tells the values, a password among them
+        raise BadInputError(f"{place} is no Feast configuration: {hide_secrets(store, error)}") from None
+    config.repo_path = PACKAGED.parent
     _make_folder(store)
     # Two processes that make the registry's tables at once would both find them missing.
     with store.files.lock("feast-schema"):
@@ -46,9 +42,8 @@ def open_feast(store: Store) -> FeatureStore:
         except (
             Exception
         ) as error:  # SQLAlchemy's, a database driver's, or Feast's over a setting it can't use
-            raise BadInputError(
-                f"the Feast registry that {_yaml_path()} names can't be opened: {error}"
-            ) from error
+            told = hide_secrets(store, error)
+            raise BadInputError(f"the Feast registry that {place} names can't be opened: {told}") from error
     return feast
 
 
@@ -60,30 +55,6 @@ def is_in_sqlite(feast: FeatureStore) -> bool:
 def online_path(feast: FeatureStore) -> Path:
     """The online store's SQLite file."""
     return Path(feast.config.repo_path or ".", feast.config.online_store.path)
-
-
-def _configuration(store: Store) -> dict[str, object]:
-    import yaml
-
-    path = _yaml_path()
-    if path == _YAML and not store.files.is_local:
-        raise StoreFormatError(
-            f"{store.root} is not on a local disk, and Feast's registry and online store can't be SQLite files there: "
-            f"copy {_YAML}, name shared databases in it, and set {YAML_VARIABLE} to the copy"
-        )
-    # Feast expands the environment's variables; the root may have been given by other means.
-    values = {**os.environ, "AFFECTSTORE_ROOT": store.files.url("")}
-    try:
-        raw = yaml.safe_load(string.Template(path.read_text(encoding="utf-8")).safe_substitute(values))
-    except (OSError, yaml.YAMLError) as error:
-        raise BadInputError(f"Feast's configuration {path} is unreadable: {error}") from error
-    if not isinstance(raw, dict):
-        raise BadInputError(f"Feast's configuration {path} is not a mapping of settings")
-    return raw
-
-
-def _yaml_path() -> Path:
-    return Path(os.environ.get(YAML_VARIABLE) or _YAML)
 
 
 def _make_folder(store: Store) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from feature_repo.feast_store import FEAST
+from feature_repo.feast_config import FEAST
 
 if TYPE_CHECKING:
     from feature_repo.store import Store

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.feast_objects import VIEW_TAG, common_key, is_served, make_readable, service_views
-from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
+from feature_repo.errors import AffectStoreError, BadInputError, StoreReadError, UnknownNameError
+from feature_repo.feast_config import hide_secrets
+from feature_repo.feast_objects import common_key, is_served, make_readable, service_views
+from feature_repo.feast_store import open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
-from feature_repo.online_file import erase_rows
 from feature_repo.part import feature_columns, key_column, part_schema, superseded_by
 from feature_repo.registry import open_registered
+from feature_repo.serving.online_backend import online_backend
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -47,7 +48,7 @@ def materialize(
         store: the store.
         slots: slots or views; None takes all of the profile, or of the store, but sequences.
         profile: whose slots are meant.
-        full: load everything, as is done by itself when SQLite's file is gone.
+        full: load everything, as is done by itself when the online store was lost.
 
     Raises:
         UnknownNameError: no such slot, view or profile.
@@ -56,19 +57,20 @@ def materialize(
     views = _served_views(store, slots, profile)
     feast = open_registered(store, views)
     with store.files.lock("materialize"):
-        if _is_lost(feast):
-            feast.provider.online_store.update(
-                feast.config, [], feast.list_feature_views(), [], [], partial=True
-            )
-            full = True
         return MaterializeReport({view: _load(store, feast, view, full) for view in views})
 
 
 def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     table = store.table(view)
     make_readable(table)
+    registered = feast.get_feature_view(view)
+    with _told_of(store, f"the online store could not be asked for {view}"):
+        backend = online_backend(feast)
+        lost = not backend.holds(view)
+        if lost:  # of which Feast's registry knows nothing
+            feast.provider.online_store.update(feast.config, [], [registered], [], [], partial=True)
     # Without an interval the online table is new and empty, whatever was noted for an earlier one.
-    first = full or not feast.get_feature_view(view).materialization_intervals
+    first = full or lost or not registered.materialization_intervals
     known = frozenset() if first else loaded_parts(store, view)
     parts = frozenset(table.parts())
     fresh = {name for name in parts - known if not _repeats(table, name, known)}
@@ -80,12 +82,15 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     newest = max(history["created_timestamp"], default=now)
     loaded = table.index().filter(pl.col("created_timestamp") >= earliest).height
     if loaded or first:
-        _load_range(feast, table, earliest, max(now, newest) + timedelta(seconds=1))
+        _load_range(store, feast, table, earliest, max(now, newest) + timedelta(seconds=1))
+        backend.note(view)
     save_loaded_parts(store, view, known | parts)
     return loaded
 
 
-def _load_range(feast: FeatureStore, table: FeatureTable, start: datetime, end: datetime) -> None:
+def _load_range(
+    store: Store, feast: FeatureStore, table: FeatureTable, start: datetime, end: datetime
+) -> None:
     listed = set(table.all_parts())
     for last in (False, True):
         try:
@@ -94,7 +99,8 @@ def _load_range(feast: FeatureStore, table: FeatureTable, start: datetime, end: 
             return
         except Exception as error:  # DuckDB's, SQLite's or a driver's
             if last or listed.issubset(table.all_parts()):
-                raise BadInputError(f"Feast could not load {table.view}: {error}") from error
+                told = hide_secrets(store, error)
+                raise BadInputError(f"Feast could not load {table.view}: {told}") from error
             # gc removed a part between DuckDB's listing and its reading: it lists again, once.
 
 
@@ -122,22 +128,27 @@ def lookup(
     Raises:
         UnknownNameError: no such slot, view, service or profile.
         BadInputError: a sequence was asked for, a view that was never loaded, or utterances and speakers at once.
+        StoreReadError: the online store does not answer.
     """
     feast = open_feast(store)
     columns = _asked(store, feast, [slots] if isinstance(slots, str) else slots, profile)
     recipes = {view: store.recipe(view) for view in columns.values()}
     key = common_key(list(recipes.values()))
     registered = {view.name: view for view in feast.list_feature_views()}
-    for view in recipes:
-        if view not in registered or not registered[view].materialization_intervals or _is_lost(feast):
-            raise BadInputError(
-                f"{view} is not in the online store: run `affectstore materialize {view}` first"
-            )
+    with _told_of(store, "the online store could not be asked"):
+        backend = online_backend(feast)
+        for view in recipes:
+            known = view in registered and registered[view].materialization_intervals
+            if not known or not backend.holds(view):
+                raise BadInputError(
+                    f"{view} is not in the online store: run `affectstore materialize {view}` first"
+                )
     features = [f"{view}:{column}" for view, recipe in recipes.items() for column in feature_columns(recipe)]
     found: dict[str, list[Any]] = {name.replace(":", "__"): [] for name in features}
     for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
         rows = [{key: name} for name in ids[start : start + _LOOKED_UP_AT_ONCE]]
-        answer = feast.get_online_features(features, rows, full_feature_names=True).to_dict()
+        with _told_of(store, "the online store did not answer"):
+            answer = feast.get_online_features(features, rows, full_feature_names=True).to_dict()
         for name, values in found.items():
             values += answer[name]
     answered = [pl.Series(key, list(ids), pl.String)]
@@ -158,7 +169,7 @@ def erase_online(
 ) -> None:
     """Take values out of the online store.
 
-    From SQLite's file they are gone, with what stood there before them; elsewhere they are overwritten with nulls.
+    From SQLite's file, Redis and PostgreSQL they are gone; in another database they are overwritten with nulls.
 
     Args:
         store: the store.
@@ -169,37 +180,9 @@ def erase_online(
         StoreWriteError: another process held SQLite's file too long.
     """
     feast = open_feast(store)
-    from feast.infra.key_encoding_utils import serialize_entity_key
-    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-    from feast.protos.feast.types.Value_pb2 import Value
-
-    version = feast.config.entity_key_serialization_version
-
-    def keys(join_key: str, names: Sequence[str]) -> list[EntityKey]:
-        return [EntityKey(join_keys=[join_key], entity_values=[Value(string_val=name)]) for name in names]
-
-    def serialised(join_key: str, names: Sequence[str]) -> list[bytes]:
-        return [
-            serialize_entity_key(key, entity_key_serialization_version=version)
-            for key in keys(join_key, names)
-        ]
-
-    with store.files.lock("materialize"):
-        if is_in_sqlite(feast):
-            only = {
-                f"{feast.project}_{view}": serialised(key_column(store.recipe(view)), names)
-                for view, names in (erased or {}).items()
-            }
-            if not _is_lost(feast):
-                erase_rows(online_path(feast), serialised("utterance_id", utterance_ids), only)
-            return
-        now = datetime.now(UTC)
-        for view in feast.list_feature_views():
-            if view.online and VIEW_TAG in view.tags:
-                names = (erased or {}).get(view.name, utterance_ids)
-                nulls = {feature.name: Value() for feature in view.features}
-                data: list[Any] = [(key, nulls, now, now) for key in keys(view.join_keys[0], names)]
-                feast.provider.online_store.online_write_batch(feast.config, view, data, None)
+    only = {view: (key_column(store.recipe(view)), names) for view, names in (erased or {}).items()}
+    with store.files.lock("materialize"), _told_of(store, "the online store could not be cleared"):
+        online_backend(feast).erase(utterance_ids, only)
 
 
 def _served_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:
@@ -227,9 +210,15 @@ def _asked(store: Store, feast: FeatureStore, slots: Sequence[str], profile: str
         return {store.recipe(view).slot: view for view in services[slots[0]]}
 
 
-def _is_lost(feast: FeatureStore) -> bool:
-    """Whether SQLite's online store is gone, of which Feast's registry knows nothing."""
-    return is_in_sqlite(feast) and not online_path(feast).exists()
+@contextlib.contextmanager
+def _told_of(store: Store, what: str) -> Iterator[None]:
+    """Errors of a database's driver in a user's words, without passwords."""
+    try:
+        yield
+    except AffectStoreError:
+        raise
+    except Exception as error:  # redis's, psycopg's, Feast's
+        raise StoreReadError(f"{what}: {hide_secrets(store, error)}") from error
 
 
 @contextlib.contextmanager

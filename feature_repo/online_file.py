@@ -59,6 +59,16 @@ def drop_tables_but(path: Path, project: str, views: Collection[str]) -> None:
         database.execute("VACUUM")
 
 
+def has_table(path: Path, table: str) -> bool:
+    """Whether the file has a feature table of this name.
+
+    Raises:
+        StoreWriteError: another process holds the file.
+    """
+    with _opened(path) as database:
+        return table in _tables(database)
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.errors import StoreWriteError
+from feature_repo.feast_config import FEAST, hide_secrets
 from feature_repo.feast_objects import SERVICE_TAG, VIEW_TAG, FeastObjects, feast_objects, service_views
-from feature_repo.feast_store import FEAST, is_in_sqlite, online_path, open_feast
+from feature_repo.feast_store import open_feast
 from feature_repo.loaded_parts import remove_all_but
-from feature_repo.online_file import drop_tables_but
+from feature_repo.serving.online_backend import online_backend
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -63,9 +64,8 @@ def register(store: Store) -> RegisterReport:
             if not difference:
                 note_registered(store, wanted)
                 remove_all_but(store, wanted.views)
-                if deleted and is_in_sqlite(feast) and online_path(feast).exists():
-                    kept = [view.name for view in feast.list_feature_views()]
-                    drop_tables_but(online_path(feast), feast.project, kept)
+                if deleted:
+                    online_backend(feast).drop_but([view.name for view in feast.list_feature_views()])
                 services = service_views(wanted.services.values())
                 return RegisterReport(
                     tuple(sorted(wanted.views)), services, tuple(sorted(added)), tuple(sorted(deleted))
@@ -73,7 +73,7 @@ def register(store: Store) -> RegisterReport:
             try:
                 _apply(feast, wanted, difference)
             except Exception as error:  # SQLAlchemy's and Feast's many, most of them of a busy database
-                problem = f": {error}"
+                problem = f": {hide_secrets(store, error)}"
                 time.sleep(_PAUSE_S * attempt)
             added.update(difference.changed)
             deleted.update(difference.gone_views, difference.gone_services)

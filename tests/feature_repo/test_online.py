@@ -218,7 +218,7 @@ def test_a_forgotten_utterance_leaves_the_online_store_for_good(store, registry)
 def test_other_online_stores_are_overwritten_with_nulls(store, monkeypatch):
     materialize(store)
     # Erasure may use nothing but Feast's own interface then.
-    monkeypatch.setattr("feature_repo.online.is_in_sqlite", lambda feast: False)
+    monkeypatch.setattr("feature_repo.serving.online_backend.is_in_sqlite", lambda feast: False)
     erase_online(store, ["c/1"])
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
 

@@ -1,0 +1,1 @@
+"""What is stored, offered to others: databases of their choice, an HTTP server, Arrow Flight."""
