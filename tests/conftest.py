@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["tests.servers"]  # real Redis and PostgreSQL servers, started when a test asks for one
+# Real Redis and PostgreSQL servers, and S3 servers, started when a test asks for one.
+pytest_plugins = ["tests.servers", "tests.s3_servers"]
 
 SAMPLES_VARIABLE = "AFFECTSTORE_SAMPLES"
 OFFLINE = {
