@@ -21,7 +21,7 @@ from feature_repo.errors import UnknownNameError
 from feature_repo.labels import LabelScheme, scheme
 from feature_repo.mirror import Mirror, mirror_of
 from feature_repo.recipe import Recipe
-from feature_repo.resolution import Resolution, resolve_view
+from feature_repo.resolution import ATTEMPTS, Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
 from feature_repo.segment import Segment, stored_dtype
 from feature_repo.selection import Selection
@@ -120,7 +120,7 @@ def pull(
         if by == "utterance":
             rows = verified
     mirror = mirror_of(store)
-    for attempt in (1, 2):
+    for attempt in range(ATTEMPTS):
         try:
             resolved = {
                 slot: resolve_view(store, mirror, view, manifest, manifest_digest)
@@ -129,7 +129,7 @@ def pull(
             found = _joined(store, mirror, resolved, manifest, rows, join, chosen)
             break
         except FileNotFoundError:
-            if attempt == 2:  # once is a part that was merged away or damaged; the second listing knows of it
+            if attempt == ATTEMPTS - 1:
                 raise
     found = replace(found, verdict=applied)
     if by == "utterance":

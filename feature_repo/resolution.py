@@ -30,6 +30,9 @@ from feature_repo.recipe import digest
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
+# Of reading what was resolved: a part that was merged away or damaged meanwhile is known to the next listing. Who
+# merges again and again can outrun a reader once, hardly twice.
+ATTEMPTS = 3
 _PREFIX = "resolved-"
 _KEPT = 4  # files per view; a store whose parts change leaves outdated ones behind
 _LAYOUT = 1  # raised when the columns or their meaning change

@@ -14,7 +14,7 @@ from feature_repo.cosine_search import Vectors, nearest
 from feature_repo.coverage import STATES
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.mirror import Mirror, mirror_of
-from feature_repo.resolution import Resolution, resolve_view
+from feature_repo.resolution import ATTEMPTS, Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
 from feature_repo.selection import Selection
 
@@ -27,7 +27,6 @@ Query = str | Sequence[str] | npt.ArrayLike
 SHARED = {"dialogue": "dialogue_id", "speaker": "speaker_id", "corpus": "corpus", "text": "text"}
 TOLD = ("text", "speaker_id", "emotion", "corpus", "split", "dialogue_id")  # of each neighbour
 _PRESENT = STATES.index("present")
-_ATTEMPTS = 3  # a part that was merged away meanwhile: the next listing knows of it
 
 
 class SimilarOptions(TypedDict, total=False):
@@ -104,13 +103,13 @@ def similar(
     if verdict is not None:
         rows, _ = verified_rows(store, verdict, manifest, rows)
     mirror = mirror_of(store)
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         try:
             resolved = resolve_view(store, mirror, chosen, manifest, manifest_digest)
             sources = _sources(store, mirror, resolved, rows, asked)
             break
         except FileNotFoundError:
-            if attempt == _ATTEMPTS - 1:
+            if attempt == ATTEMPTS - 1:
                 raise
     if asked is not None:
         vectors = _stored(resolved, sources, manifest, asked)
