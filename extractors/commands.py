@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from feature_repo.console import CorpusOption, DeviceOption, RootOption, Table, 
 from feature_repo.errors import AffectStoreError, BadInputError
 
 if TYPE_CHECKING:
+    from extractors.engines.ray_cluster import RayPlace
     from extractors.protocol import Extractor
     from feature_repo.fill import FillReport, ViewPlan
     from feature_repo.store import Store
@@ -77,18 +78,53 @@ def extract(
     download: Annotated[
         bool, typer.Option("--download", help="Allow models that are not at hand to be downloaded.")
     ] = False,
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option("--engine", help="Where to compute: in this process, or on Ray's workers."),
+    ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            help="Worker processes.",
+            min=1,
+            show_default="one a core",
+            rich_help_panel="Ray",
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            "--ray-address",
+            help="A cluster that this machine belongs to: [cyan]auto[/cyan] or [cyan]host:port[/cyan]. Media must lie "
+            "at the same paths on all its machines.",
+            show_default="a Ray of this run's own",
+            rich_help_panel="Ray",
+        ),
+    ] = "local",
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(
+            "--gpus-per-worker",
+            help="Share of a GPU for each worker, such as [cyan]0.5[/cyan].",
+            min=0,
+            rich_help_panel="Ray",
+        ),
+    ] = 0.0,
 ) -> None:
     """Compute the embeddings that the store lacks. Interrupt it at will: what is finished stays, a rerun goes on.
 
     Examples: [cyan]affectstore extract --profile wheels[/cyan],
     [cyan]affectstore extract -e sentence -s model=/models/mpnet -c meld --plan[/cyan],
-    [cyan]affectstore extract -e hashing -s context=7 -s prefix=yes --as context-7[/cyan]
+    [cyan]affectstore extract -e hashing -s context=7 -s prefix=yes --as context-7[/cyan],
+    [cyan]affectstore extract --profile ssl --engine ray --ray-address auto --gpus-per-worker 1[/cyan]
     """
     from extractors.shard import Shard
     from extractors.transcript_source import reading_transcripts
     from feature_repo.store import open_store
 
     part = Shard.parse(shard) if shard else None
+    place = _ray_place(engine, workers, ray_address, gpus_per_worker)
     chosen = _chosen(profile, extractor, settings or [], batch_size, download)
     store = open_store(root)
     manifest = store.manifest(corpus)
@@ -102,7 +138,7 @@ def extract(
     name = into or profile or "default"
     store.catalog.set(name, {})  # a name that no profile can have is told before anything is computed
     meant = store.catalog.slots(name) if name in store.catalog.profiles() else {}
-    report = _run(store, chosen, name, corpus, ids, retry_faults, device)
+    report = _run(store, chosen, name, corpus, ids, retry_faults, device, place)
     slots = {recipe.view: recipe.slot for each in chosen for recipe in each.recipes().values()}
     _tell_report(report, name, slots, meant)
     if report.everything_failed:
@@ -197,6 +233,18 @@ def _chosen(
     return [create(extractor, given[extractor])] if extractor else profile_extractors(str(profile), given)
 
 
+def _ray_place(engine: str, workers: int | None, address: str, gpus_per_worker: float) -> RayPlace | None:
+    """Where Ray's workers are; None for the engine of this process."""
+    from extractors.engines.ray_cluster import RayPlace
+
+    place = RayPlace(address, workers, gpus_per_worker)
+    if engine == "ray":
+        return place
+    if place != RayPlace():
+        raise BadInputError("--workers, --ray-address and --gpus-per-worker go with --engine ray")
+    return None
+
+
 def _tell_plan(
     store: Store,
     chosen: Sequence[Extractor],
@@ -234,6 +282,7 @@ def _run(
     ids: Collection[str] | None,
     retry_faults: bool,
     device: str,
+    place: RayPlace | None,
 ) -> FillReport:
     from rich.progress import (
         BarColumn,
@@ -267,6 +316,7 @@ def _run(
                 ids=ids,
                 retry_faults=retry_faults,
                 device=device,
+                ray=place,
                 on_plan=show_plan,
                 on_progress=lambda count: progress.advance(task, count),
                 on_load=lambda name: progress.update(task, description=f"computing ({name})"),

@@ -3,6 +3,8 @@
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from extractors.engines.ray_cluster import RayPlace
+from extractors.engines.ray_engine import RayEngine
 from extractors.protocol import Extractor
 from extractors.runner import Runner
 from extractors.transcript_source import heard, reading_transcripts
@@ -19,6 +21,7 @@ def extract(
     ids: Collection[str] | None = None,
     retry_faults: bool = False,
     device: str = "auto",
+    ray: RayPlace | None = None,
     on_plan: Callable[[Mapping[str, ViewPlan]], None] | None = None,
     on_progress: Callable[[int], None] | None = None,
     on_load: Callable[[str], None] | None = None,
@@ -35,13 +38,15 @@ def extract(
         ids: only these utterances.
         retry_faults: try again what failed before with the same content.
         device: ``auto``, ``cpu``, ``cuda``.
+        ray: compute on Ray's workers there; in this process by default.
         on_plan: told the plan before anything is computed.
         on_progress: told 1 after each outcome.
         on_load: told an extractor's name when its model is loaded.
 
     Raises:
         UnknownNameError: a corpus that was not ingested.
-        BadInputError: weights that are not at hand, a model that could not be loaded.
+        BadInputError: weights that are not at hand, a model that could not be loaded; with Ray also what
+            :meth:`~extractors.engines.ray_engine.RayEngine.compute` raises.
         StoreWriteError: disk full or read-only.
     """
     for extractor in extractors:
@@ -55,12 +60,13 @@ def extract(
         heard=lambda transcript: heard(store, transcript),
         on_load=on_load,
     )
+    compute = runner.compute if ray is None else RayEngine(runner, ray, on_load=on_load).compute
     slots = {recipe.slot: recipe.view for recipe in runner.recipes()}
     try:
         report = fill(
             store,
             runner.recipes(),
-            runner.compute,
+            compute,
             corpora=corpora,
             ids=ids,
             retry_faults=retry_faults,

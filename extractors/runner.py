@@ -5,14 +5,15 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from typing import Any
 
+import numpy as np
 import polars as pl
 
 from extractors.batching import by_cost
+from extractors.block import Block, BlockClip
 from extractors.clip import Clip
 from extractors.decoding import ClipRequest, decode_ahead
 from extractors.frame_extractor import FrameExtractor
@@ -29,7 +30,10 @@ from feature_repo.recipe import Recipe
 # 20 minutes of sound are 77 MB; utterances of like length meet in a window that large.
 WINDOW_S = 1200.0
 WINDOW_BYTES = 256 << 20  # of what extractors of frames keep of them, over the clips of a window
-WINDOW_CLIPS = 512  # results of clips that hold nothing come out too
+WINDOW_CLIPS = (
+    128  # what meets in batches depends on these alone, not on where or with what else it is computed
+)
+BLOCK_ITEMS = 512  # texts that one process computes before it gives anything; a whole number of batches
 _SOUND_BYTES = SAMPLE_RATE * 4  # a second
 _LIBRARIES = (
     "torch",
@@ -57,7 +61,7 @@ class _Work:
 
     extractor: Extractor
     views: dict[str, str]
-    lacking: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    lacking: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     done: int = 0
 
@@ -135,33 +139,74 @@ class Runner:
         Raises:
             BadInputError: a model could not be loaded, a package is not installed.
         """
-        works = [work for extractor in self.extractors if (work := self._work(extractor, missing)).lacking]
+        works = self._works(missing)
         for work in works:
-            if work.extractor.needs == "text":
-                yield from self._texts(work)
-            elif work.extractor.needs == "nothing":
-                yield from self._nothing(work)
-        media = [work for work in works if work.extractor.needs in ("audio", "frames")]
+            if work.extractor.needs in ("text", "nothing"):
+                self._load(work.extractor)
+                for items in self._items(work):
+                    yield from self._batches(work, items)
+        media = _of_media(works)
         if media:
-            yield from self._media(media)
+            yield from self._media(media, self._requests(media, self._clips(media).iter_rows()))
         for work in works:
             remember(rate_key(work.extractor, self.device), work.done, work.seconds)
 
-    def _work(self, extractor: Extractor, missing: Mapping[str, Sequence[str]]) -> _Work:
-        work = _Work(extractor, {output: recipe.view for output, recipe in extractor.recipes().items()})
-        for output, view in work.views.items():
-            for utterance_id in missing.get(view, ()):
-                work.lacking[utterance_id].append(output)
-        return work
+    def blocks(self, missing: Mapping[str, Sequence[str]]) -> Iterator[Block]:
+        """The missing pairs in pieces that other processes compute, each with what it reads; no model is loaded.
 
-    def _texts(self, work: _Work) -> Iterator[Yielded]:
+        Nothing that is computed together is torn apart: the batches of all blocks are those of :meth:`compute`.
+
+        Args:
+            missing: view to utterance ids.
+        """
+        works = self._works(missing)
+        for place, extractor in enumerate(self.extractors):
+            for work in works:
+                if work.extractor is extractor and extractor.needs in ("text", "nothing"):
+                    for items in self._items(work):
+                        texts = tuple((item.utterance_id, item.text, item.language) for item in items)
+                        yield Block(_missing([work], [text[0] for text in texts]), place, texts)
+        media = _of_media(works)
+        if media:
+            for clips in self._clips(media).iter_slices(WINDOW_CLIPS):
+                yield Block(_missing(media, clips["utterance_id"].to_list()), clips=tuple(clips.iter_rows()))
+
+    def compute_block(self, block: Block) -> Iterator[Yielded]:
+        """Yields (view, utterance id, outcome) for each missing pair of a block of :meth:`blocks`.
+
+        The runner's manifest is not asked: the block says what is read.
+
+        Raises:
+            BadInputError: a model could not be loaded, a package is not installed.
+        """
+        if block.extractor is None:
+            works = self._works(block.missing)
+            yield from self._media(works, self._requests(works, block.clips))
+            return
+        work = _work(self.extractors[block.extractor], block.missing)
         self._load(work.extractor)
+        yield from self._batches(work, [Item(name, text, None, said) for name, text, said in block.texts])
+
+    def _works(self, missing: Mapping[str, Sequence[str]]) -> list[_Work]:
+        return [work for extractor in self.extractors if (work := _work(extractor, missing)).lacking]
+
+    def _items(self, work: _Work) -> Iterator[list[Item]]:
+        """What an extractor of text, or of nothing, still has to read: costliest first, some batches at a time."""
+        extractor = work.extractor
         rows = self._rows([work], "utterance_id", "language")
-        # All rows, since what is read for one may stand in others of its dialogue.
-        said = self._said(work.extractor)
-        read = dict(zip(said["utterance_id"], work.extractor.texts(said), strict=True))
-        items = [Item(name, read[name] or "", None, language) for name, language in rows]
-        yield from self._batches(work, items)
+        if extractor.needs == "text":
+            # All rows, since what is read for one may stand in others of its dialogue.
+            said = self._said(extractor)
+            read = said.select("utterance_id", text=extractor.texts(said))
+            rows = rows.join(read, on="utterance_id", how="left", maintain_order="left")
+        else:
+            rows = rows.with_columns(text=pl.lit("", pl.String))
+        rows = rows.select("utterance_id", pl.col("text").fill_null(""), "language")
+        costs = [extractor.cost(Item(name, text, None, said)) for name, text, said in rows.iter_rows()]
+        rows = rows[np.argsort(-np.array(costs), kind="stable")]
+        batch = extractor.settings.batch_size
+        for piece in rows.iter_slices(batch * max(1, BLOCK_ITEMS // batch)):
+            yield [Item(name, text, None, said) for name, text, said in piece.iter_rows()]
 
     def _said(self, extractor: Extractor) -> pl.DataFrame:
         """The manifest with the words that the extractor reads: the corpus's, or what was heard."""
@@ -173,38 +218,41 @@ class Runner:
         words = self._heard(*inputs)
         return self.manifest.drop("text").join(words, on="utterance_id", how="left", maintain_order="left")
 
-    def _nothing(self, work: _Work) -> Iterator[Yielded]:
-        self._load(work.extractor)
-        yield from self._batches(work, [Item(row[0]) for row in self._rows([work], "utterance_id")])
-
-    def _media(self, works: Sequence[_Work]) -> Iterator[Yielded]:
+    def _media(self, works: Sequence[_Work], requests: Sequence[ClipRequest]) -> Iterator[Yielded]:
         for work in works:
             self._load(work.extractor)
-        requests = self._requests(works)
         watched = any(request.watchers for request in requests)
         ahead_bytes = round(self.window_s * _SOUND_BYTES) + (self.window_bytes if watched else 0)
         window: list[tuple[ClipRequest, Clip]] = []
         seconds, seen = 0.0, 0
         with contextlib.closing(decode_ahead(requests, self.decode_threads, ahead_bytes)) as clips:
             waited = time.perf_counter()
-            for request, clip in clips:
+            for place, (request, clip) in enumerate(clips, 1):
                 for work in works:
                     work.seconds += (time.perf_counter() - waited) / len(works)
                 window.append((request, clip))
                 seconds += len(clip.sound.samples) / SAMPLE_RATE if isinstance(clip.sound, Sound) else 0.0
                 seen += sum(map(held_bytes, clip.seen))
-                if seconds >= self.window_s or seen >= self.window_bytes or len(window) >= WINDOW_CLIPS:
+                if seconds >= self.window_s or seen >= self.window_bytes or place % WINDOW_CLIPS == 0:
                     yield from self._window(works, window)
                     window, seconds, seen = [], 0.0, 0
                 waited = time.perf_counter()
         yield from self._window(works, window)
 
-    def _requests(self, works: Sequence[_Work]) -> list[ClipRequest]:
-        """One request an utterance, for whoever lacks it: like lengths meet, spans of one file follow each other."""
+    def _clips(self, works: Sequence[_Work]) -> pl.DataFrame:
+        """(utterance_id, media_uri, start_s, end_s) of what is decoded: like lengths meet, spans of a file too."""
         rows = self._rows(works, "utterance_id", "media_uri", "start_s", "end_s", "media_size")
-        rows.sort(key=lambda row: (-(row[4] or 0), row[1] or "", row[2] or 0.0))
+        order = [
+            -pl.col("media_size").fill_null(0),
+            pl.col("media_uri").fill_null(""),
+            pl.col("start_s").fill_null(0),
+        ]
+        return rows.sort(order, maintain_order=True).drop("media_size")
+
+    def _requests(self, works: Sequence[_Work], clips: Iterable[BlockClip]) -> list[ClipRequest]:
+        """One request an utterance, for whoever lacks it."""
         requests = []
-        for utterance_id, uri, start_s, end_s, _ in rows:
+        for utterance_id, uri, start_s, end_s in clips:
             lacking = [work.extractor for work in works if utterance_id in work.lacking]
             sound = any(extractor.needs == "audio" for extractor in lacking)
             watchers = [extractor for extractor in lacking if isinstance(extractor, FrameExtractor)]
@@ -241,9 +289,12 @@ class Runner:
             for item, outcome in zip(batch, outcomes, strict=True):
                 yield from _told(work, item.utterance_id, outcome)
 
-    def _rows(self, works: Sequence[_Work], *columns: str) -> list[tuple[Any, ...]]:
-        wanted = {utterance_id for work in works for utterance_id in work.lacking}
-        rows = self.manifest.filter(pl.col("utterance_id").is_in(list(wanted))).select(columns).rows()
+    def _rows(self, works: Sequence[_Work], *columns: str) -> pl.DataFrame:
+        lacked = [pl.Series("utterance_id", list(work.lacking), pl.String).to_frame() for work in works]
+        wanted = pl.concat(lacked).unique()
+        rows = self.manifest.select(columns).join(
+            wanted, on="utterance_id", how="semi", maintain_order="left"
+        )
         if len(rows) != len(wanted):
             raise BadInputError(
                 f"{len(wanted) - len(rows)} of {len(wanted)} utterances are not in the manifest"
@@ -281,6 +332,30 @@ def rate_key(extractor: Extractor, device: str) -> str:
     """Under which an extractor's throughput is remembered."""
     first = next(iter(extractor.recipes().values()))
     return f"{extractor.name}:{first.fingerprint[:16]}:{device}"
+
+
+def _work(extractor: Extractor, missing: Mapping[str, Sequence[str]]) -> _Work:
+    work = _Work(extractor, {output: recipe.view for output, recipe in extractor.recipes().items()})
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # a million utterances lack the same outputs
+    for output, view in work.views.items():
+        for utterance_id in missing.get(view, ()):
+            outputs = (*work.lacking.get(utterance_id, ()), output)
+            work.lacking[utterance_id] = shared.setdefault(outputs, outputs)
+    return work
+
+
+def _of_media(works: Sequence[_Work]) -> list[_Work]:
+    return [work for work in works if work.extractor.needs in ("audio", "frames")]
+
+
+def _missing(works: Sequence[_Work], utterance_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By view, which of the utterances lack it."""
+    lacking: dict[str, list[str]] = defaultdict(list)
+    for work in works:
+        for utterance_id in utterance_ids:
+            for output in work.lacking.get(utterance_id, ()):
+                lacking[work.views[output]].append(utterance_id)
+    return dict(lacking)
 
 
 def _told(work: _Work, utterance_id: str, outcome: Outputs) -> Iterator[Yielded]:

@@ -1,0 +1,1 @@
+"""Engines: where an extraction computes, other than in this process."""

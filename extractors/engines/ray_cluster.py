@@ -1,0 +1,177 @@
+"""A connection to Ray: to a cluster that is there, or to one of this machine's cores for as long as a run lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from feature_repo.errors import BadInputError
+
+LOCAL = "local"
+_LOOPBACK = ("localhost", "127.0.0.1")
+_STORE_BYTES = 512 << 20  # of shared memory, for blocks that wait and outcomes on their way
+_ANSWER_S = 5.0  # in which a cluster's head answers a first call; Ray itself waits for minutes
+# Ray's Unix sockets lie below its temporary folder, and their paths may have 107 bytes.
+_LONGEST_FOLDER = 24
+
+
+@dataclass(frozen=True)
+class RayPlace:
+    """Where a run's workers are, and how large they are.
+
+    Attributes:
+        address: ``local`` starts Ray on this machine and ends it; ``auto`` or ``host:port`` is a cluster that this
+            machine belongs to.
+        workers: processes that compute; None is one for each core of this machine or of the cluster.
+        gpus_per_worker: share of a GPU that each worker has, such as 0.5.
+    """
+
+    address: str = LOCAL
+    workers: int | None = None
+    gpus_per_worker: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise BadInputError(f"workers={self.workers}: must be at least 1")
+        if self.gpus_per_worker < 0:
+            raise BadInputError(f"gpus_per_worker={self.gpus_per_worker}: must be at least 0")
+        if self.address in (LOCAL, "auto"):
+            return
+        if "://" in self.address:
+            raise BadInputError(
+                f"Ray address {self.address!r}: must be auto or host:port, and the command run on one of the "
+                "cluster's machines: features are committed where it runs"
+            )
+        host, _, port = self.address.rpartition(":")
+        if not host or not port.isdigit():
+            raise BadInputError(f"Ray address {self.address!r}: must be local, auto or host:port")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many workers the cluster has room for now, and the cores of each."""
+
+    count: int
+    cores: int
+
+
+@contextlib.contextmanager
+def connected(place: RayPlace) -> Iterator[None]:
+    """Be connected to Ray; what was started here is ended, and what SIGTERM means here stays as it was.
+
+    A process that is connected already stays connected to what it is connected to.
+
+    Raises:
+        BadInputError: Ray is not installed, or no cluster answers at the address.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise BadInputError("engine 'ray' needs the package 'ray': pip install 'affectstore[ray]'")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # a worker without a GPU share sees what we see
+    host, _, port = place.address.rpartition(":")
+    if host in _LOOPBACK:
+        # Else Ray takes this machine's outer address for it, where a cluster on loopback does not listen.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    if host:
+        _answers(host, int(port))
+    import ray  # seconds to import: only for this engine
+
+    if ray.is_initialized():
+        yield
+        return
+    folder = None
+    kept = signal.getsignal(signal.SIGTERM)
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+    try:
+        if place.address == LOCAL:
+            folder = _temporary_folder()
+            ray.init(
+                address=LOCAL,
+                num_cpus=cores(),
+                object_store_memory=_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+                **quiet,
+            )
+        else:
+            del quiet["include_dashboard"]
+            ray.init(address=place.address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise BadInputError(f"Ray address {place.address!r}: {error}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, kept)  # Ray would end the program at once
+    try:
+        _hush()
+        yield
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def room(place: RayPlace) -> Workers:
+    """How many workers fit now; connected.
+
+    Raises:
+        BadInputError: not even one does.
+    """
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    each = [int(node.get("CPU", 0)) for node in nodes]
+    wanted = place.workers or max(1, sum(each))
+    workers_cores = max(1, min(sum(each) // wanted, max(each, default=0)))
+    fitting = 0
+    for node, available in zip(nodes, each, strict=True):
+        fits = available // workers_cores
+        if place.gpus_per_worker:
+            share = place.gpus_per_worker
+            fits = min(fits, int(node.get("GPU", 0) * max(1.0, 1 // share) / max(1.0, share)))
+        fitting += fits
+    if not fitting:
+        gpus = sum(int(node.get("GPU", 0)) for node in nodes)
+        raise BadInputError(
+            f"no worker of {workers_cores} cores and {place.gpus_per_worker:g} GPUs fits: Ray has "
+            f"{len(nodes)} nodes with {sum(each)} cores and {gpus} GPUs"
+        )
+    return Workers(min(wanted, fitting), workers_cores)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _hush() -> None:
+    """Ray Data tells of every run; what matters of it is told here."""
+    import ray.data
+
+    settings = ray.data.DataContext.get_current()
+    settings.enable_progress_bars = False
+    settings.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+
+
+def _answers(host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), _ANSWER_S).close()
+    except OSError as error:
+        raise BadInputError(f"Ray address '{host}:{port}': nobody answers there: {error}") from error
+
+
+def _temporary_folder() -> str:
+    base = tempfile.gettempdir()
+    return tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= _LONGEST_FOLDER else "/tmp")

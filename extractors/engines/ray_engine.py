@@ -1,0 +1,180 @@
+"""The Ray engine: blocks of an extraction on Ray Data's actors, their outcomes committed by one writer.
+
+The workers compute and the driver commits. So there is one flush, one check of what was forgotten and one place for
+faults, workers need no access to the store, and a lost worker loses no more than the blocks that it held. What it
+costs is that every value passes through the driver once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pickle
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from extractors.engines.packing import Message, messages
+from extractors.engines.ray_cluster import RayPlace, Workers, connected, room
+from extractors.engines.ray_worker import Worker, WorkerJob, installed_version
+from feature_repo.errors import BadInputError
+
+if TYPE_CHECKING:
+    from extractors.block import Block
+    from extractors.runner import Runner, Yielded
+    from extractors.settings import Settings
+
+_WHOLE_TRIES = (
+    2  # of a block whose worker died, before it is halved: most often a node went, and not through the block
+)
+_PROBES = 3
+_OUTPUT_BYTES = 16 << 20  # of a Ray block of answers
+_TOLD = 3  # ids that a message names
+
+
+class RayEngine:
+    """Computes what a runner would compute, on Ray; :meth:`compute` is what ``feature_repo.fill.fill`` wants.
+
+    Values are those of the local engine bit for bit where the device and its threads are the same: the same
+    utterances meet in a batch. Media must lie at the same paths on every node.
+
+    Args:
+        runner: says what is computed, and loads no model.
+        place: where.
+        on_load: told what is being waited for.
+    """
+
+    def __init__(
+        self, runner: Runner, place: RayPlace | None = None, *, on_load: Callable[[str], None] | None = None
+    ) -> None:
+        self.runner = runner
+        self.place = place or RayPlace()
+        self._on_load = on_load
+
+    def compute(self, missing: Mapping[str, Sequence[str]]) -> Generator[Yielded, None, None]:
+        """Yields (view, utterance id, outcome) once for each missing pair, as it arrives.
+
+        The blocks of a worker that dies are computed by another; a block that ends its workers again and again is
+        halved until the utterances at fault are known.
+
+        Args:
+            missing: view to utterance ids.
+
+        Raises:
+            BadInputError: Ray can't be reached or has no room, a worker can't compute (another version, weights or
+                package, media that it does not see), or utterances end every worker that computes them; everything
+                else was yielded.
+        """
+        awaited = {(view, each) for view, ids in missing.items() for each in ids}
+        waiting = [(pickle.dumps(block), 0) for block in self.runner.blocks(missing)]
+        deadly: list[str] = []
+        with connected(self.place):
+            while waiting:
+                self._tell("starting workers")
+                workers = room(self.place)
+                unfinished = set(range(len(waiting)))
+                for message in self._answers([data for data, _ in waiting], workers):
+                    if message.kind == "refused":
+                        raise BadInputError(message.reason)
+                    if message.kind == "done":
+                        unfinished.discard(message.block)
+                    for view, utterance_id, outcome in message.outcomes:
+                        # A block that was computed again may answer twice.
+                        if (view, utterance_id) in awaited:
+                            awaited.discard((view, utterance_id))
+                            yield view, utterance_id, outcome
+                waiting = self._again([waiting[place] for place in sorted(unfinished)], deadly)
+        if deadly:
+            more = f" and {len(deadly) - _TOLD} more" if len(deadly) > _TOLD else ""
+            raise BadInputError(
+                f"{', '.join(deadly[:_TOLD])}{more}: every worker that computed this died, of too little memory or a "
+                "crash of a library; everything else is stored. Try it alone with --engine local, or with fewer workers"
+            )
+
+    def _again(self, lost: Sequence[tuple[bytes, int]], deadly: list[str]) -> list[tuple[bytes, int]]:
+        """What is still to be computed of blocks without an end; ids that end their worker even alone are told."""
+        again: list[tuple[bytes, int]] = []
+        for data, tries in lost:
+            block: Block = pickle.loads(data)
+            if tries + 1 < _WHOLE_TRIES:
+                again.append((data, tries + 1))
+            elif len(block.utterance_ids) == 1:
+                deadly += block.utterance_ids
+            else:
+                again += [(pickle.dumps(half), tries + 1) for half in block.halves()]
+        return again
+
+    def _answers(self, blocks: Sequence[bytes], workers: Workers) -> Iterator[Message]:
+        """The workers' messages; a block whose worker died has no ``done`` among them."""
+        import pyarrow as pa
+        import ray
+
+        context = ray.data.DataContext.get_current()
+        context.max_errored_blocks = -1  # we know what was lost
+        context.target_max_block_size = _OUTPUT_BYTES
+        inputs = [pa.table({"number": [n], "block": [data]}) for n, data in enumerate(blocks)]
+        count = min(workers.count, len(blocks))
+        computed = ray.data.from_arrow(inputs).map_batches(
+            Worker,
+            fn_constructor_args=(self._job(workers),),
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            # One block waits at each worker, so that none is idle and a lost node loses little.
+            compute=ray.data.ActorPoolStrategy(
+                min_size=1, max_size=count, initial_size=count, max_tasks_in_flight_per_actor=2
+            ),
+            num_cpus=workers.cores,
+            num_gpus=self.place.gpus_per_worker or None,
+            ray_remote_args_fn=_remote_arguments,
+        )
+        del inputs
+        with contextlib.closing(
+            iter(computed.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
+        ) as batches:
+            first = True
+            for batch in batches:
+                if first:
+                    self._tell(f"{count} Ray worker{'s' if count > 1 else ''}")
+                    first = False
+                yield from messages(batch)
+
+    def _job(self, workers: Workers) -> WorkerJob:
+        runner = self.runner
+        uris = runner.manifest["media_uri"].drop_nulls() if "media_uri" in runner.manifest.columns else ()
+        reads_media = any(extractor.needs in ("audio", "frames") for extractor in runner.extractors)
+        seen = []
+        if reads_media and len(uris):
+            seen = [uri for uri in uris.gather_every(max(1, len(uris) // _PROBES)) if Path(uri).is_file()]
+        device = runner.device
+        if device == "auto" and self.place.gpus_per_worker:
+            device = "cuda"
+        return WorkerJob(
+            tuple((type(each), with_absolute_files(each.settings)) for each in runner.extractors),
+            tuple(tuple(recipe.view for recipe in each.recipes().values()) for each in runner.extractors),
+            device,
+            workers.cores,
+            installed_version(),
+            tuple(seen[:_PROBES]),
+        )
+
+    def _tell(self, what: str) -> None:
+        if self._on_load:
+            self._on_load(what)
+
+
+def with_absolute_files(settings: Settings) -> Settings:
+    """The settings with files and folders that they name made absolute: a worker has another working directory."""
+    found = {}
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, str) and value and not item.metadata.get("identity", True):
+            path = Path(value).expanduser()
+            if path.exists():
+                found[item.name] = str(path.resolve())
+    return dataclasses.replace(settings, **found)
+
+
+def _remote_arguments() -> dict[str, Any]:
+    # A lost actor is started again; what it computed is tried again by us, who know what is left of it.
+    return {"max_restarts": -1, "max_task_retries": 0}
