@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, unquote
 from feature_repo.errors import BadInputError
 
 SQLITE = "sqlite"  # the word for a file below the store's root
+REDIS_STORE = "feature_repo.serving.redis_store.PromptRedisOnlineStore"
 POSTGRES_STORE = "feature_repo.serving.postgres_store.PooledPostgresOnlineStore"
 _URL = re.compile(
     r"(?P<scheme>[a-z]+)://((?P<user>[^:@/]*)(:(?P<password>[^@]*))?@)?"
@@ -68,7 +69,7 @@ def online_settings(url: str) -> dict[str, object]:
     told += [f"password={parts.password}"] if parts.password else []
     told += ["ssl=true"] if parts.scheme == "rediss" else []
     told += [f"socket_connect_timeout={_CONNECT_S}", f"socket_timeout={_ANSWER_S}"]
-    return {"type": "redis", "connection_string": ",".join(told)}
+    return {"type": REDIS_STORE, "connection_string": ",".join(told)}
 
 
 def registry_settings(url: str) -> dict[str, object]:

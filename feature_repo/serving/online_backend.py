@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from feature_repo.feast_objects import VIEW_TAG
 from feature_repo.feast_store import is_in_sqlite, online_path
 from feature_repo.online_file import drop_tables_but, erase_rows, has_table
-from feature_repo.serving.database_urls import POSTGRES_STORE
+from feature_repo.serving.database_urls import POSTGRES_STORE, REDIS_STORE
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -41,7 +41,7 @@ def online_backend(feast: FeatureStore) -> OnlineBackend:
     kind = feast.config.online_store.type
     if is_in_sqlite(feast):
         return SqliteBackend(feast)
-    if kind == "redis":
+    if kind in ("redis", REDIS_STORE):
         from feature_repo.serving.redis_backend import RedisBackend  # imports redis
 
         return RedisBackend(feast)

@@ -1,4 +1,4 @@
-"""Feast's PostgreSQL online store with a pool of connections that heals.
+"""Feast's PostgreSQL online store with connections that heal.
 
 Feast 0.67's own keeps one connection for all threads, or a pool that loses one with every error, and neither notices
 that the database was restarted: a server would answer with errors until it is started again itself.
@@ -18,11 +18,10 @@ from feast.infra.online_stores.postgres_online_store.postgres import (
     PostgreSQLOnlineStoreConfig,
 )
 from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
-from psycopg_pool import ConnectionPool, PoolTimeout
 
 from feature_repo.serving.database_urls import POSTGRES_STORE
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 5
 _CONNECTIONS = 8  # of each process; a read takes a millisecond
 
 
@@ -34,48 +33,48 @@ class PooledPostgresOnlineStoreConfig(PostgreSQLOnlineStoreConfig):  # type: ign
 
 
 class PooledPostgresOnlineStore(PostgreSQLOnlineStore):  # type: ignore[misc]  # Feast ships no types
-    """PostgreSQL, with connections that are checked before they are used."""
+    """PostgreSQL, with a connection for each read at once; one that failed is not used again."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._idle: list[psycopg.Connection[Any]] = []
+        self._free: threading.BoundedSemaphore | None = None
         self._guard = threading.Lock()
-        self._pool: ConnectionPool[Any] | None = None
 
     @contextlib.contextmanager
     def _get_conn(self, config: RepoConfig, autocommit: bool = False) -> Iterator[Any]:
         settings = config.online_store
-        pool = self._opened(settings)
-        # What the body raises is its own; only waiting for a connection is told in other words.
-        with contextlib.ExitStack() as stack:
-            try:
-                connection = stack.enter_context(pool.connection())
-            except PoolTimeout:
-                raise psycopg.OperationalError(
-                    f"PostgreSQL at {settings.host}:{settings.port} did not answer within {_PATIENCE_S:.0f} s"
-                ) from None
-            connection.set_autocommit(autocommit)
-            yield connection
-
-    def _opened(self, settings: Any) -> ConnectionPool[Any]:
         with self._guard:
-            if self._pool is None:
-                options = {**_get_conn_kwargs(settings), "connect_timeout": int(_PATIENCE_S)}
-                # A wrong password or host is told at once and in PostgreSQL's words; the pool would only time out.
-                psycopg.connect(_get_conninfo(settings), **options).close()
-                self._pool = ConnectionPool(
-                    _get_conninfo(settings),
-                    kwargs=options,
-                    min_size=settings.min_conn,
-                    max_size=settings.max_conn,
-                    timeout=_PATIENCE_S,
-                    check=ConnectionPool.check_connection,
-                    open=True,
-                )
-            return self._pool
+            self._free = self._free or threading.BoundedSemaphore(settings.max_conn)
+        if not self._free.acquire(timeout=_PATIENCE_S):
+            raise psycopg.OperationalError(f"all {settings.max_conn} connections to PostgreSQL are busy")
+        try:
+            connection = self._connected(settings)
+            try:
+                connection.set_autocommit(autocommit)
+                yield connection
+                connection.rollback()  # nothing, unless a reader left a transaction open
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+        finally:
+            self._free.release()
+
+    def _connected(self, settings: Any) -> psycopg.Connection[Any]:
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                connection.set_autocommit(True)
+                connection.execute("SELECT 1")
+                return connection
+            except psycopg.Error:  # the database was restarted since
+                connection.close()
+        options = {**_get_conn_kwargs(settings), "connect_timeout": _PATIENCE_S}
+        return psycopg.connect(_get_conninfo(settings), **options)
 
     async def close(self) -> None:
         """Close the connections."""
         await super().close()
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        while self._idle:
+            self._idle.pop().close()

@@ -25,7 +25,7 @@ def store(tmp_path, monkeypatch):
 
 def test_urls_become_feasts_settings():
     assert online_settings(REDIS) == {
-        "type": "redis",
+        "type": "feature_repo.serving.redis_store.PromptRedisOnlineStore",
         "connection_string": "cache.example:6380,db=2,password=${REDIS_PASSWORD},socket_connect_timeout=5,"
         "socket_timeout=20",
     }
