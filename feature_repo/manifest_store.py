@@ -121,6 +121,31 @@ class ManifestStore:
             generation,
         )
 
+    def restore(self, corpus: str, rows: pl.DataFrame, terms: Terms | None = None) -> int:
+        """Make a corpus of rows that another store exported; what it says of media and their content is kept.
+
+        Utterances that were forgotten here stay out.
+
+        Args:
+            corpus: a name that no corpus here has.
+            rows: rows with the manifest's columns, content keys included.
+            terms: the corpus's licence.
+
+        Returns:
+            How many utterances it has.
+
+        Raises:
+            BadInputError: the corpus is here already, or rows that no manifest could hold.
+            StoreWriteError: the write failed.
+        """
+        frame = conform(rows, corpus)
+        with self.files.lock(f"manifest-{corpus}"):
+            if corpus in self.corpora():
+                raise BadInputError(f"corpus {corpus!r} is here already; its manifest stays as it is")
+            frame = frame.filter(~pl.col("utterance_id").is_in(self.forgotten()))
+            self._write(corpus, frame, 1, terms or Terms())
+        return frame.height
+
     def forgotten(self) -> list[str]:
         """Ids of the utterances that were forgotten on purpose; no ingest brings them back."""
         try:

@@ -1,0 +1,456 @@
+"""The commands ``export`` and ``import``: to other programs and from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feature_repo.console import (
+    CorpusOption,
+    EmotionOption,
+    JoinOption,
+    PartOption,
+    ProfileOption,
+    RootOption,
+    SchemeOption,
+    SelectionOption,
+    SpeakerOption,
+    SplitOption,
+    Table,
+    VerdictOption,
+    console,
+    err,
+)
+from feature_repo.errors import BadInputError
+
+if TYPE_CHECKING:
+    from feature_repo.exchange.bundle import Bundle
+    from feature_repo.exchange.format import Format
+    from feature_repo.exchange.importing import Imported
+    from feature_repo.exchange.restoring import Restored
+    from feature_repo.fill import FillReport
+    from feature_repo.store import Store
+
+INTERRUPTED = 130  # what a shell reports of a program that Ctrl-C ended
+_SHOWN = 3  # ids that a line names
+_BAR_FROM = 2_000  # rows from which a bar is worth looking at
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add ``export`` and ``import`` to the command line."""
+    app.command()(export)
+    app.command("import")(import_file)
+
+
+def export(
+    slots: Annotated[
+        list[str],
+        typer.Argument(
+            help="Slots such as text, speaker, text_steps, or names of views; ALIAS=VIEW names it otherwise."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file, or for hf the folder, to write.")],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="npz, safetensors, hf (Hugging Face datasets) or mmsa (MMSA's feature pickle).",
+            show_default="by the ending",
+        ),
+    ] = None,
+    corpus: CorpusOption = None,
+    split: SplitOption = None,
+    emotion: EmotionOption = None,
+    speaker: SpeakerOption = None,
+    selection: SelectionOption = None,
+    part: PartOption = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
+        ),
+    ] = None,
+    verdict: VerdictOption = None,
+    join: JoinOption = "outer",
+    labels: SchemeOption = "seven",
+    text: Annotated[bool, typer.Option("--text/--no-text", help="Whether what was said goes along.")] = True,
+    profile: ProfileOption = None,
+    root: RootOption = None,
+) -> None:
+    """Write slots for others: values, masks, labels, recipes and licences, whole enough to be imported elsewhere.
+
+    [cyan]affectstore import[/cyan] makes the very same views of it in another store, under the same fingerprints. For
+    aligned arrays alone there is [cyan]affectstore pull -o[/cyan].
+
+    Example: [cyan]affectstore export text speaker -c meld -o meld.npz[/cyan]
+
+    For MMSA: [cyan]affectstore export text_steps speech_steps face_steps -c meld -f mmsa -o meld.pkl[/cyan]
+    """
+    from feature_repo.exchange.exporting import bundle_of, licence_warnings, write_export
+    from feature_repo.exchange.registry import format_to_write
+    from feature_repo.pull_command import print_coverage
+    from feature_repo.selection import Selection
+    from feature_repo.store import open_store
+
+    kind = format_to_write(output, format_name)
+    asked = ids.read_text(encoding="utf-8").split() if ids is not None else None
+    where = Selection(
+        corpora=tuple(corpus or ()),
+        splits=tuple(split or ()),
+        emotions=tuple(emotion or ()),
+        speakers=tuple(speaker or ()),
+        selections=tuple(selection or ()),
+        parts=tuple(part or ()),
+    )
+    bundle, pulled = bundle_of(
+        open_store(root),
+        slots,
+        ids=asked,
+        where=where,
+        join=join,
+        labels=labels,
+        profile=profile,
+        verdict=verdict,
+        text=text,
+    )
+    print_coverage(pulled, join)
+    if not len(bundle):
+        raise BadInputError("no utterance was chosen; nothing was written")
+    for line in licence_warnings(bundle.licences):
+        err.print(f"[yellow]licence[/yellow] {line}", highlight=False, soft_wrap=True)
+    for line in kind.remarks(bundle):
+        err.print(line, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    with _bar(f"writing {output.name}", len(bundle) * len(bundle.slots)) as on_rows:
+        written = write_export(kind, bundle, output, on_rows)
+    for path in written:
+        console.print(f"wrote [bold]{path}[/bold] ({_size(path)})", soft_wrap=True, highlight=False)
+
+
+def import_file(
+    file: Annotated[
+        Path, typer.Argument(help="A file or folder that affectstore export or somebody else wrote.")
+    ],
+    format_name: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="npz, safetensors, hf, mmsa or dialogues (the pickles of DialogueRNN, MMGCN, COSMIC and others).",
+            show_default="by the file",
+        ),
+    ] = None,
+    array: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--array",
+            "-a",
+            help="Which array, column or modality of the file; may be given several times.",
+            show_default="the only one",
+        ),
+    ] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option("--as", help="What the array is: text, speech, face, ...", show_default="its name"),
+    ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            "--ids",
+            help="The array or column of ids, or a text file with one a line.",
+            show_default="utterance_id, ids or id",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str,
+        typer.Option(
+            "--id",
+            help="How an utterance id is made: [cyan]{id}[/cyan], [cyan]{split}[/cyan], and of MMSA's ids "
+            "[cyan]{video}[/cyan] and [cyan]{clip}[/cyan].",
+        ),
+    ] = "{id}",
+    mapping: Annotated[
+        Path | None,
+        typer.Option(
+            "--map", help="Instead, a .csv with the columns source and utterance_id.", show_default=False
+        ),
+    ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option("--corpus", "-c", help="The corpus that it is about.", show_default="by the ids"),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            "--layout",
+            help="Layout of a pickle of dialogues, if its shape does not tell.",
+            show_default=False,
+        ),
+    ] = None,
+    note: Annotated[
+        str, typer.Option("--note", help="What you know of it; kept in the recipe.", show_default=False)
+    ] = "",
+    with_manifest: Annotated[
+        bool,
+        typer.Option(
+            "--with-manifest", help="Of an export: bring in the utterances too, of corpora that are not here."
+        ),
+    ] = False,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach",
+            help="Of an export: import under recipes of their own, without the tables they were derived from.",
+        ),
+    ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            "-p",
+            help="Let this profile mean the imported views.",
+            show_default="default, for slots that mean nothing yet",
+        ),
+    ] = None,
+    root: RootOption = None,
+) -> None:
+    """Take in features that were computed elsewhere. The same file again computes nothing; a changed one is a new view.
+
+    An export comes back as the very views that it was; anything else gets a recipe of its own with the file's digest.
+    Pickles are read without running anything in them.
+
+    Example: [cyan]affectstore import meld.npz --with-manifest[/cyan]
+
+    Others' files: [cyan]affectstore import feats.npz --array audio --as speech --id 'meld/{split}/{id}'[/cyan],
+    [cyan]affectstore import MELD_features_raw1.pkl -a audio --as speech -c meld --note "openSMILE, MMGCN"[/cyan]
+    """
+    from feature_repo.exchange.registry import format_to_read
+    from feature_repo.store import open_store
+
+    store = open_store(root)
+    if profile is not None:
+        store.catalog.set(profile, {})  # a name that no profile can have is told before anything is read
+    kind = format_to_read(file, format_name)
+    foreign = bool(array or ids or layout or mapping or pattern != "{id}")
+    bundle = None if foreign else kind.read(file)
+    try:
+        if bundle is not None and not detach:
+            done = _restore(store, bundle, file, with_manifest)
+            _tell_restored(done)
+            views = {bundle.slots[each.slot].recipe.slot: each.view for each in done if _holds(each.report)}
+            failed = sum(view.faulted for each in done for view in each.report.views.values())
+        else:
+            if with_manifest and bundle is None:
+                raise BadInputError(f"{file} is no export, so it brings no manifest; ingest the corpus first")
+            if with_manifest and bundle is not None:
+                _bring_manifest(store, bundle)
+            imported = _import(
+                store, kind, file, bundle, array, modality, ids, pattern, mapping, corpus, layout, note
+            )
+            _tell_imported(imported)
+            views = {each.slot: each.view for each in imported if _holds(each.report)}
+            failed = sum(view.faulted for each in imported for view in each.report.views.values())
+    except KeyboardInterrupt:
+        err.print("interrupted; what was stored stays, and the same command goes on from there")
+        raise typer.Exit(INTERRUPTED) from None
+    _settle(store, views, profile)
+    if failed and not views:
+        err.print("every row failed; the reasons are in `affectstore faults`", style="red")
+        raise typer.Exit(1)
+
+
+def _restore(store: Store, bundle: Bundle, file: Path, with_manifest: bool) -> list[Restored]:
+    from feature_repo.exchange.restoring import restore
+
+    if with_manifest:
+        _bring_manifest(store, bundle)
+    corpora = bundle.manifest["corpus"].unique().sort().to_list()
+    absent = [corpus for corpus in corpora if corpus not in store.corpora()]
+    if len(absent) == len(corpora):
+        raise BadInputError(
+            f"{file} is about {', '.join(corpora)}, which this store does not have; ingest it first, or take the "
+            "utterances from the file with --with-manifest"
+        )
+    for corpus in absent:
+        err.print(
+            f"[yellow]{corpus} is not in this store[/yellow]; --with-manifest brings it in", soft_wrap=True
+        )
+    with _bar(f"reading {file.name}", len(bundle) * len(bundle.slots)) as on_rows:
+        return restore(store, bundle, source=file.name, on_rows=on_rows)
+
+
+def _bring_manifest(store: Store, bundle: Bundle) -> None:
+    from feature_repo.exchange.restoring import restore_manifest
+
+    for corpus, count in restore_manifest(store, bundle).items():
+        terms = bundle.licences.get(corpus)
+        licence = f"; its licence: {terms.licence}" if terms else ""
+        console.print(
+            f"corpus [bold]{corpus}[/bold]: {count:,} utterances came along{licence}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _import(
+    store: Store,
+    kind: Format,
+    file: Path,
+    bundle: Bundle | None,
+    array: Sequence[str] | None,
+    modality: str | None,
+    ids: str | None,
+    pattern: str,
+    mapping: Path | None,
+    corpora: Sequence[str] | None,
+    layout: str | None,
+    note: str,
+) -> list[Imported]:
+    from feature_repo.exchange.foreign import ForeignRequest
+    from feature_repo.exchange.importing import (
+        Source,
+        detached_tables,
+        file_digest,
+        import_table,
+        read_mapping,
+    )
+
+    manifest = store.manifest(corpora or None)
+    if manifest.is_empty():
+        raise BadInputError(f"{store.root} has no utterances; start with `affectstore ingest CORPUS FOLDER`")
+    asked = ForeignRequest(tuple(array or ()), ids or "", layout or "", (corpora or [""])[0])
+    tables = detached_tables(bundle) if bundle is not None else kind.tables(file, asked, manifest)
+    if modality and len(tables) > 1:
+        raise BadInputError(
+            f"--as {modality} for {len(tables)} arrays ({', '.join(table.name for table in tables)}): "
+            "import them one by one"
+        )
+    facts: dict[str, str] = {}
+    if ids:
+        facts["id_names"] = file_digest(Path(ids)) if Path(ids).is_file() else ids
+    source = Source(
+        file.name,
+        file_digest(file),
+        kind.name,
+        note,
+        pattern,
+        read_mapping(mapping) if mapping else {},
+        facts,
+    )
+    with _bar(f"reading {file.name}", sum(len(table.ids) for table in tables)) as on_rows:
+        return [
+            import_table(
+                store, table, source, modality=modality or "", corpora=corpora or (), on_rows=on_rows
+            )
+            for table in tables
+        ]
+
+
+def _tell_restored(done: Sequence[Restored]) -> None:
+    table = Table("slot", "view", "rows", "stored", "copied", "there already", "failed")
+    table.add_column("of other content", justify="right")
+    table.add_column("not in a manifest", justify="right")
+    for each in done:
+        counts = each.report.views[each.view]
+        numbers = (
+            each.stored,
+            counts.computed,
+            counts.copied,
+            counts.up_to_date,
+            counts.faulted,
+            each.other,
+            each.unknown,
+        )
+        table.add_row(each.slot, each.view, *(f"{number:,}" if number else "·" for number in numbers))
+    console.print(table)
+    if any(each.other for each in done):
+        console.print(
+            "rows of other content were left out: the utterance has another text or file here than where they were "
+            "computed",
+            style="dim",
+        )
+
+
+def _tell_imported(done: Sequence[Imported]) -> None:
+    table = Table(
+        "array",
+        "slot",
+        "view",
+        "rows",
+        "stored",
+        "there already",
+        "failed",
+        "not in a manifest",
+        "not in the file",
+    )
+    for each in done:
+        counts = each.report.views[each.view]
+        failed = counts.faulted + counts.skipped_faults
+        numbers = (
+            each.rows,
+            counts.computed + counts.copied,
+            counts.up_to_date,
+            failed,
+            len(each.unknown),
+            each.lacking,
+        )
+        table.add_row(
+            each.table, each.slot, each.view, *(f"{number:,}" if number else "·" for number in numbers)
+        )
+    console.print(table)
+    for each in done:
+        for reason, count in each.report.faults_by_reason.most_common():
+            console.print(f"  {each.slot}: {count:,} failed with {reason}", style="yellow", highlight=False)
+        if each.unknown:
+            told = ", ".join(each.unknown[:_SHOWN]) + (", ..." if len(each.unknown) > _SHOWN else "")
+            console.print(f"  in no manifest: {told}", style="yellow", highlight=False, soft_wrap=True)
+
+
+def _holds(report: FillReport) -> bool:
+    return any(view.computed + view.copied + view.up_to_date for view in report.views.values())
+
+
+def _settle(store: Store, views: dict[str, str], profile: str | None) -> None:
+    """Let a profile mean the views: the one that was named, else ``default`` where a slot means nothing yet."""
+    from feature_repo.catalog import DEFAULT_PROFILE
+
+    name = profile or DEFAULT_PROFILE
+    meant = {
+        slot: view
+        for each in store.catalog.profiles()
+        if profile is None or each == profile
+        for slot, view in store.catalog.slots(each).items()
+    }
+    new = {slot: view for slot, view in views.items() if profile is not None or slot not in meant}
+    if new:
+        store.catalog.set(name, new)
+        console.print(f"profile [bold]{name}[/bold] means " + ", ".join(new.values()), soft_wrap=True)
+    for slot, view in views.items():
+        if meant.get(slot, view) != view and slot not in new:
+            console.print(
+                f"  {slot} still means {meant[slot]}; affectstore use {view} means the imported one",
+                style="yellow",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+
+@contextmanager
+def _bar(what: str, rows: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error, for what takes long enough to look at."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=rows < _BAR_FROM) as progress:
+        task = progress.add_task(what, total=rows)
+        yield lambda done: progress.advance(task, done)
+
+
+def _size(path: Path) -> str:
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    size = sum(each.stat().st_size for each in files)
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size:,} bytes"
