@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+import feature_repo.serving.commands as serving_commands
 from feature_repo.console import JsonOption, ProfileOption, RootOption, Table, console, err
 
 _SHOWN = 4  # entries of a list that a table has room for
@@ -17,6 +18,7 @@ def add_commands(app: typer.Typer) -> None:
     """Add the Feast commands to the command line."""
     for command in (register, materialize, lookup):
         app.command()(command)
+    serving_commands.add_commands(app)
 
 
 def register(root: RootOption = None) -> None:
