@@ -29,6 +29,7 @@ from feature_repo.store import Store
 Compute = Callable[[Mapping[str, Sequence[str]]], Generator[tuple[str, str, Outcome], None, None]]
 
 FLUSH_SECONDS = 30.0
+FLUSH_ROWS = 65_536  # of short vectors: each takes a kilobyte of memory before it is Arrow, however few its numbers
 _ATTEMPTS = 100  # at copying forward; each after the first has one damaged part less to read
 
 
@@ -170,7 +171,7 @@ def fill(
 ) -> FillReport:
     """Bring the recipes' views up to date; ``compute`` is not called when nothing is missing.
 
-    Finished rows are committed at 64 MiB, every 30 s, and at the end, also when that is Ctrl-C or an error.
+    Finished rows are committed at 64 MiB or 65,536 rows, every 30 s, and at the end, also when that is Ctrl-C or an error.
 
     Args:
         store: the store.
@@ -288,7 +289,8 @@ class _ViewWriter:
             self.rows[utterance_id] = Row(utterance_id, key, outcome.value, outcome.note, outcome.columns)
             self.size += 0 if outcome.value is None else outcome.value.nbytes
             self.size += sum(_size(entry) for entry in outcome.columns.values())
-        if self.size >= self.flush_bytes or time.monotonic() - self.since >= self.flush_seconds:
+        full = self.size >= self.flush_bytes or len(self.rows) >= FLUSH_ROWS
+        if full or time.monotonic() - self.since >= self.flush_seconds:
             self.flush()
         return outcome
 
