@@ -10,10 +10,12 @@ import typer
 from feature_repo import feast_commands
 from feature_repo.console import JsonOption, RootOption, Table, YesOption, console, err
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.exchange import commands as exchange_commands
 from feature_repo.leakage_command import leakage
 from feature_repo.manifest_command import manifest
 from feature_repo.pull_command import pull
 from feature_repo.select_command import select
+from feature_repo.similar_command import similar
 from feature_repo.split_command import split
 
 if TYPE_CHECKING:
@@ -36,12 +38,14 @@ def add_commands(app: typer.Typer) -> None:
         faults,
         use,
         pull,
+        similar,
         compact,
         gc,
         drop,
         forget,
     ):
         app.command()(command)
+    exchange_commands.add_commands(app)
     feast_commands.add_commands(app)
 
 

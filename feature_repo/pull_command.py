@@ -82,7 +82,9 @@ def pull(
 
     if output is not None and output.suffix not in _PULL_SUFFIXES:
         raise UnknownNameError("output format", output.suffix, _PULL_SUFFIXES)
-    asked = ids.read_text(encoding="utf-8").split() if ids is not None else None
+    asked = None
+    if ids is not None:
+        asked = [line.strip() for line in ids.read_text(encoding="utf-8").splitlines() if line.strip()]
     where = Selection(
         corpora=tuple(corpus or ()),
         splits=tuple(split or ()),

@@ -13,6 +13,8 @@ from feature_repo.errors import AmbiguousViewError, BadInputError, StoreFormatEr
 from feature_repo.fill import fill
 from feature_repo.outcome import Fault, Features
 from feature_repo.recipe import Recipe
+from feature_repo.selections import NamedSelection
+from feature_repo.splits import SavedSplit
 from feature_repo.store import Store, init_store
 
 TEXT = Recipe("text", "letters", 1, "text", "pooled", 2)
@@ -101,6 +103,19 @@ def test_pull_writes_what_is_stored(app, store, tmp_path):
     run(app, "pull", "text", "-o", tmp_path / "out.parquet")
     frame = pl.read_parquet(tmp_path / "out.parquet")
     assert set(frame["utterance_id"]) == {"c/one", "c/three"}
+
+
+def test_pull_takes_lists_that_the_store_keeps(app, store, tmp_path):
+    store.selections.save(NamedSelection("few", ["c/three", "c/broken"]))
+    parts = {"utterance_id": ["c/one", "c/three"], "corpus": ["c", "c"], "part": ["test", "test"]}
+    store.splits.save(SavedSplit("mine", pl.DataFrame(parts)))
+    out = tmp_path / "out.parquet"
+    assert "1 utterances pulled" in run(app, "pull", "text", "--selection", "few", "-o", out).output
+    assert pl.read_parquet(out)["utterance_id"].to_list() == ["c/three"]
+    run(app, "pull", "text", "--part", "mine/test", "--speaker", "c/ann", "-o", out)
+    assert pl.read_parquet(out)["utterance_id"].to_list() == ["c/one"]
+    with pytest.raises(UnknownNameError, match="unknown selection 'many'; allowed: few"):
+        run(app, "pull", "text", "--selection", "many")
 
 
 def test_pull_names_views_by_aliases(app, store, tmp_path):
