@@ -8,16 +8,21 @@ operation before and after it happens, so that tests can break each of them.
 import contextlib
 import functools
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar, cast
 
-import fsspec
-from fsspec.core import url_to_fs
-
 from feature_repo.errors import StoreReadError, StoreWriteError
+from feature_repo.locks import RemoteLock
+from feature_repo.object_store import (
+    abort_uploads,
+    create_object,
+    is_private,
+    open_filesystem,
+    open_object,
+)
+from feature_repo.remote_errors import is_failure, lacks_bucket, reason_of
 
 Operation = Literal[
     "list",
@@ -37,9 +42,7 @@ Hook = Callable[[Moment, Operation, str], None]
 
 TEMPORARY = "tmp"
 _Result = TypeVar("_Result")
-# Object stores have no lock that every one of them offers: there, writers of one process exclude each other.
-_process_locks: dict[str, threading.RLock] = {}
-_process_locks_guard = threading.Lock()
+LOCKS = f"{TEMPORARY}/locks"  # where an object store's are
 
 
 class FileLayer:
@@ -48,15 +51,17 @@ class FileLayer:
     Args:
         root: absolute folder or fsspec URL.
         hook: called as ``hook(moment, operation, path)`` around every primitive operation; what it raises is raised.
+
+    Raises:
+        BadInputError: the URL holds credentials, or nothing reads its kind.
     """
 
     def __init__(self, root: str, hook: Hook | None = None) -> None:
         self.root = root
         self.hook = hook
-        self._fs, self._base = cast("tuple[fsspec.AbstractFileSystem, str]", url_to_fs(root))
+        self._fs, self._base = open_filesystem(root)
         protocols = (self._fs.protocol,) if isinstance(self._fs.protocol, str) else self._fs.protocol
         self.is_local = "file" in protocols
-        self._base = self._base.rstrip("/")
 
     def read(self, path: str) -> bytes:
         """The whole file.
@@ -76,7 +81,9 @@ class FileLayer:
             StoreReadError: disk, network or permission stand in the way.
         """
         with self._read_told(path):
-            return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
+            if self.is_local:
+                return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
+            return self._do("read", path, lambda: cast(BinaryIO, open_object(self._fs, self._full(path))))
 
     def write(self, path: str, data: bytes) -> None:
         """Write the file whole, replacing one that is there.
@@ -101,9 +108,15 @@ class FileLayer:
         Raises:
             StoreWriteError: the name is taken, or the write failed.
         """
-        if self.exists(path):
-            raise StoreWriteError(f"{self.url(path)} exists already and is never overwritten")
-        self.write(path, data)
+        taken = StoreWriteError(f"{self.url(path)} exists already and is never overwritten")
+        if self.is_local:
+            if self.exists(path):
+                raise taken
+            self.write(path, data)
+            return
+        with self._told(path):
+            if not self._do("upload", path, lambda: create_object(self._fs, self._full(path), data)):
+                raise taken
 
     def list_files(self, folder: str) -> list[str]:
         """Sorted names of the files directly in the folder; empty when there is no such folder."""
@@ -183,28 +196,42 @@ class FileLayer:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Hold the store's lock of that name: between processes on a local disk, within the process elsewhere.
+        """Hold the store's lock of that name, between processes and, on an object store, between machines.
 
         Raises:
-            StoreWriteError: the lock file can't be made.
+            StoreWriteError: the lock can't be taken, or was lost while it was held.
         """
         if self.is_local:
-            from filelock import FileLock
+            with self._local_lock(name):
+                yield
+            return
+        path = f"{LOCKS}/{name}"
+        held = RemoteLock(self._fs, self._full(path), within_process=is_private(self._fs))
+        try:
+            with self._told(path):
+                self._do("lock", path, held.acquire)
+            yield
+            held.confirm()
+        finally:
+            held.release()
 
-            path = f"{TEMPORARY}/{name}.lock"
-            held = FileLock(self._full(path))
-            try:
-                with self._told(path):
-                    self._make_folder(path)
-                    self._do("lock", path, held.acquire)
-                yield
-            finally:
-                held.release()  # nothing happens when it was never acquired
-        else:
-            with _process_locks_guard:
-                shared = _process_locks.setdefault(f"{self.root}/{name}", threading.RLock())
-            with shared:
-                yield
+    @contextlib.contextmanager
+    def _local_lock(self, name: str) -> Iterator[None]:
+        from filelock import FileLock
+
+        path = f"{TEMPORARY}/{name}.lock"
+        held = FileLock(self._full(path))
+        try:
+            with self._told(path):
+                self._make_folder(path)
+                self._do("lock", path, held.acquire)
+            yield
+        finally:
+            held.release()  # nothing happens when it was never acquired
+
+    def abort_uploads(self, grace_s: float) -> int:
+        """Free what killed uploads hold in the store of a server, invisibly, longer than that; returns how many."""
+        return 0 if self.is_local else abort_uploads(self._fs, self._base, grace_s)
 
     def _commit_local(self, path: str, data: bytes) -> None:
         staged = f"{TEMPORARY}/{uuid.uuid4().hex}"
@@ -240,7 +267,9 @@ class FileLayer:
             self._fs.invalidate_cache()
             try:
                 found = self._fs.ls(self._full(folder), detail=True)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                if lacks_bucket(error):
+                    raise
                 return []
             whole = self._full(folder)
             # An object store lists a folder's own marker among its entries.
@@ -268,22 +297,28 @@ class FileLayer:
     def _read_told(self, path: str) -> Iterator[None]:
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError):
-            raise
-        except OSError as error:
-            raise StoreReadError(f"cannot read {self.url(path)}: {error.strerror or error}") from error
+        except Exception as error:
+            absent = isinstance(error, FileNotFoundError | NotADirectoryError) and not lacks_bucket(error)
+            if absent or not is_failure(error):
+                raise
+            raise StoreReadError(f"cannot read {self.url(path)}: {self._reason(error)}") from error
 
     @contextlib.contextmanager
     def _told(self, path: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except Exception as error:
+            absent = isinstance(error, FileNotFoundError) and not lacks_bucket(error)
+            if absent or not is_failure(error):
+                raise
             raise StoreWriteError(
-                f"cannot write {self.url(path)}: {reason}; what was committed before stays readable"
+                f"cannot write {self.url(path)}: {self._reason(error)}; what was committed before stays readable"
             ) from error
+
+    def _reason(self, error: Exception) -> str:
+        if self.is_local:
+            return getattr(error, "strerror", None) or str(error)
+        return reason_of(error, self._fs)
 
 
 def _sync(path: str | Path) -> None:

@@ -8,10 +8,12 @@ which knows conditional writes.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import getpass
 import itertools
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -62,6 +64,12 @@ use = egg:swift#versioned_writes
 """
 
 
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent ends, killed test runs included (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+
 class S3Server:
     """An S3 server on a loopback port, as one process or several.
 
@@ -93,7 +101,9 @@ class S3Server:
             return
         with (self.folder / "log").open("ab") as log:
             self.processes = [
-                subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+                subprocess.Popen(
+                    command, stdout=log, stderr=log, cwd=self.folder, preexec_fn=_die_with_parent
+                )
                 for command in self.commands()
             ]
         end = time.monotonic() + _PATIENCE_S
