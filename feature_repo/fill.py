@@ -171,7 +171,8 @@ def fill(
 ) -> FillReport:
     """Bring the recipes' views up to date; ``compute`` is not called when nothing is missing.
 
-    Finished rows are committed at 64 MiB or 65,536 rows, every 30 s, and at the end, also when that is Ctrl-C or an error.
+    Finished rows are committed at 64 MiB or 65,536 rows, every 30 s, and at the end, also of a run that Ctrl-C or an
+    error ends.
 
     Args:
         store: the store.

@@ -77,9 +77,7 @@ def connected(place: RayPlace) -> Iterator[None]:
     if importlib.util.find_spec("ray") is None:
         raise BadInputError("engine 'ray' needs the package 'ray': pip install 'affectstore[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
-    os.environ.setdefault(
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
-    )  # a worker without a GPU share sees what we see
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ side warns of what we know
     host, _, port = place.address.rpartition(":")
     if host in _LOOPBACK:
         # Else Ray takes this machine's outer address for it, where a cluster on loopback does not listen.

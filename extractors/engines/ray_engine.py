@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pickle
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from extractors.runner import Runner, Yielded
     from extractors.settings import Settings
 
-_WHOLE_TRIES = (
-    2  # of a block whose worker died, before it is halved: most often a node went, and not through the block
-)
+# Of a block whose worker died, before it is halved, and of a single utterance before it is blamed: most often a node
+# went, through no fault of what it computed.
+_TRIES = 2
 _PROBES = 3
 _OUTPUT_BYTES = 16 << 20  # of a Ray block of answers
 _TOLD = 3  # ids that a message names
@@ -68,12 +68,13 @@ class RayEngine:
         awaited = {(view, each) for view, ids in missing.items() for each in ids}
         waiting = [(pickle.dumps(block), 0) for block in self.runner.blocks(missing)]
         deadly: list[str] = []
+        again = False
         with connected(self.place):
             while waiting:
                 self._tell("starting workers")
                 workers = room(self.place)
                 unfinished = set(range(len(waiting)))
-                for message in self._answers([data for data, _ in waiting], workers):
+                for message in self._answers([data for data, _ in waiting], workers, again):
                     if message.kind == "refused":
                         raise BadInputError(message.reason)
                     if message.kind == "done":
@@ -83,28 +84,16 @@ class RayEngine:
                         if (view, utterance_id) in awaited:
                             awaited.discard((view, utterance_id))
                             yield view, utterance_id, outcome
-                waiting = self._again([waiting[place] for place in sorted(unfinished)], deadly)
+                waiting = _again([waiting[place] for place in sorted(unfinished)], awaited, deadly)
+                again = True
         if deadly:
             more = f" and {len(deadly) - _TOLD} more" if len(deadly) > _TOLD else ""
             raise BadInputError(
-                f"{', '.join(deadly[:_TOLD])}{more}: every worker that computed this died, of too little memory or a "
-                "crash of a library; everything else is stored. Try it alone with --engine local, or with fewer workers"
+                f"{', '.join(sorted(deadly)[:_TOLD])}{more}: every worker that computed this died, of too little "
+                "memory or a crash of a library; everything else is stored. Try it with fewer workers or --engine local"
             )
 
-    def _again(self, lost: Sequence[tuple[bytes, int]], deadly: list[str]) -> list[tuple[bytes, int]]:
-        """What is still to be computed of blocks without an end; ids that end their worker even alone are told."""
-        again: list[tuple[bytes, int]] = []
-        for data, tries in lost:
-            block: Block = pickle.loads(data)
-            if tries + 1 < _WHOLE_TRIES:
-                again.append((data, tries + 1))
-            elif len(block.utterance_ids) == 1:
-                deadly += block.utterance_ids
-            else:
-                again += [(pickle.dumps(half), tries + 1) for half in block.halves()]
-        return again
-
-    def _answers(self, blocks: Sequence[bytes], workers: Workers) -> Iterator[Message]:
+    def _answers(self, blocks: Sequence[bytes], workers: Workers, again: bool) -> Iterator[Message]:
         """The workers' messages; a block whose worker died has no ``done`` among them."""
         import pyarrow as pa
         import ray
@@ -120,9 +109,12 @@ class RayEngine:
             batch_size=None,
             batch_format="pyarrow",
             zero_copy_batch=True,
-            # One block waits at each worker, so that none is idle and a lost node loses little.
             compute=ray.data.ActorPoolStrategy(
-                min_size=1, max_size=count, initial_size=count, max_tasks_in_flight_per_actor=2
+                min_size=1,
+                max_size=count,
+                initial_size=count,
+                # A second block waits at each worker, so that none is idle; not beside one that was lost already.
+                max_tasks_in_flight_per_actor=1 if again else 2,
             ),
             num_cpus=workers.cores,
             num_gpus=self.place.gpus_per_worker or None,
@@ -161,6 +153,25 @@ class RayEngine:
     def _tell(self, what: str) -> None:
         if self._on_load:
             self._on_load(what)
+
+
+def _again(
+    lost: Sequence[tuple[bytes, int]], awaited: Collection[tuple[str, str]], deadly: list[str]
+) -> list[tuple[bytes, int]]:
+    """What is still to be computed of blocks without an end; ids that end their worker even alone are told."""
+    again: list[tuple[bytes, int]] = []
+    for data, tries in lost:
+        block: Block = pickle.loads(data)
+        if not any((view, each) in awaited for view, ids in block.missing.items() for each in ids):
+            continue  # it had told everything
+        if tries + 1 < _TRIES:
+            again.append((data, tries + 1))
+        elif len(block.utterance_ids) == 1:
+            deadly += block.utterance_ids
+        else:
+            for half in block.halves():
+                again.append((pickle.dumps(half), 0 if len(half.utterance_ids) == 1 else tries))
+    return again
 
 
 def with_absolute_files(settings: Settings) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -63,8 +64,8 @@ class Worker:
             self.runner = Runner(
                 extractors, pl.DataFrame(), device=job.device, decode_threads=job.decode_threads
             )
-        except AffectStoreError as error:
-            self.refusal = str(error)
+        except Exception as error:
+            self.refusal = _reason(error)
 
     def __call__(self, rows: pa.Table) -> Iterator[pa.Table]:
         """The answers to rows (number, block)."""
@@ -74,8 +75,10 @@ class Worker:
                     raise BadInputError(self.refusal)
                 self._check_media()
                 yield from packed(number, self.runner.compute_block(pickle.loads(data)))
-            except AffectStoreError as error:
-                yield message_row(Message(number, "refused", reason=f"node {_node()}: {error}"))
+            except Exception as error:
+                yield message_row(
+                    Message(number, "refused", reason=f"node {socket.gethostname()}: {_reason(error)}")
+                )
 
     def _check_installation(self) -> None:
         here = installed_version()
@@ -110,7 +113,5 @@ def installed_version() -> str:
         return "unknown"
 
 
-def _node() -> str:
-    import socket
-
-    return socket.gethostname()
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, AffectStoreError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,42 @@
+"""Ray's processes on this machine, so that tests see whether one was left behind."""
+
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+_RAY = (
+    "raylet",
+    "gcs_server",
+    "ray::",
+    "default_worker.py",
+    "ray/dashboard",
+    "runtime_env_agent",
+    "log_monitor.py",
+)
+
+
+def ray_processes() -> set[int]:
+    """Ids of the processes that are of some Ray."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                command = (folder / "cmdline").read_bytes().decode(errors="replace")
+                zombie = ") Z " in (folder / "stat").read_text(errors="replace")
+            except OSError:
+                continue  # it has ended
+            if not zombie and any(word in command for word in _RAY):
+                found.add(int(folder.name))
+    return found
+
+
+def wait_until_gone(before: set[int], seconds: float = 60.0) -> None:
+    """Wait for every process of a Ray that was not there before to end.
+
+    Raises:
+        AssertionError: some stay.
+    """
+    deadline = time.monotonic() + seconds
+    while left := ray_processes() - before:
+        assert time.monotonic() < deadline, f"processes of Ray are left: {sorted(left)}"
+        time.sleep(0.2)
