@@ -1,17 +1,19 @@
-"""Serving history by Arrow Flight: Feast's offline server as one call."""
+"""Serving history by Arrow Flight: Feast's offline server for reading alone, as one call."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feature_repo.feast_store import open_feast
 from feature_repo.serving.addresses import check_address
+from feature_repo.serving.http_server import Listening, start_authentication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from feature_repo.serving.http_server import Listening
     from feature_repo.store import Store
+
+_READING = "this server is for reading alone"
 
 
 def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -23,24 +25,42 @@ def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lam
         ready: called once the server listens.
 
     Raises:
-        BadInputError: the address is open to others without authentication and TLS.
-        SystemExit: at the end.
+        BadInputError: the address is open to others without authentication and TLS, or the port is taken.
     """
     feast = open_feast(store)
     check_address(at.host, feast.config.auth_config.type, at.cert, at.key)
-    from feast import offline_server  # pyarrow.flight
+    start_authentication(feast, "arrow")
+    from feast.offline_server import OfflineServer  # pyarrow.flight
+    from pyarrow.flight import FlightServerError
 
-    class Server(offline_server.OfflineServer):  # type: ignore[misc]  # Feast ships no types
-        """Feast's server, which tells when it listens."""
+    from feature_repo.errors import BadInputError
 
-        def serve(self) -> None:
-            ready()  # the port is bound when the object is made
-            super().serve()
+    class ReadingServer(OfflineServer):  # type: ignore[misc]  # Feast ships no types
+        """Feast's server without what writes: a store's tables are written by extraction alone."""
 
-    original, offline_server.OfflineServer = offline_server.OfflineServer, Server
+        def offline_write_batch(self, command: dict[str, Any], key: str) -> None:
+            raise FlightServerError(_READING)
+
+        def write_logged_features(self, command: dict[str, Any], key: str) -> None:
+            raise FlightServerError(_READING)
+
+        def persist(self, command: dict[str, Any], key: str) -> None:
+            raise FlightServerError(_READING)
+
+        def get_historical_features(self, command: dict[str, Any], key: str | None = None) -> Any:
+            # SQL would run in this process, with every file that it can read.
+            if "entity_df_sql" in command:
+                raise FlightServerError("send the entities as a table, not as SQL")
+            return super().get_historical_features(command, key)
+
+    certificates = [(at.cert.read_bytes(), at.key.read_bytes())] if at.cert and at.key else []
+    location = f"grpc+{'tls' if certificates else 'tcp'}://{at.host}:{at.port}"
     try:
-        offline_server.start_server(
-            feast, at.host, at.port, str(at.key) if at.key else "", str(at.cert) if at.cert else ""
-        )
+        server = ReadingServer(feast, location=location, host=at.host, tls_certificates=certificates)
+    except OSError as error:
+        raise BadInputError(f"can't listen at {at.host}:{at.port}: {error}") from error
+    ready()
+    try:
+        server.serve()  # SIGINT and SIGTERM end it
     finally:
-        offline_server.OfflineServer = original
+        server.shutdown()
