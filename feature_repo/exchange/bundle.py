@@ -147,7 +147,7 @@ def rows_from_bytes(data: bytes) -> pl.DataFrame:
         BadInputError: they are damaged.
     """
     try:
-        return pl.read_ipc(io.BytesIO(data), memory_map=False)
+        return pl.read_ipc(io.BytesIO(data))
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError, ValueError) as error:
         raise BadInputError(f"the export's rows are damaged: {error}") from error
 

@@ -29,6 +29,7 @@ from feature_repo.errors import BadInputError
 
 if TYPE_CHECKING:
     from feature_repo.exchange.bundle import Bundle
+    from feature_repo.exchange.foreign import ForeignTable
     from feature_repo.exchange.format import Format
     from feature_repo.exchange.importing import Imported
     from feature_repo.exchange.restoring import Restored
@@ -204,7 +205,7 @@ def import_file(
         bool,
         typer.Option(
             "--detach",
-            help="Of an export: import under recipes of their own, without the tables they were derived from.",
+            help="Of an export: what was derived from tables that are not here gets a recipe of its own.",
         ),
     ] = False,
     profile: Annotated[
@@ -237,23 +238,22 @@ def import_file(
     kind = format_to_read(file, format_name)
     foreign = bool(array or ids or layout or mapping or pattern != "{id}")
     bundle = None if foreign else kind.read(file)
+    if with_manifest and bundle is None:
+        raise BadInputError(f"{file} is read as no export, so it brings no manifest; ingest the corpus first")
+    views: dict[str, str] = {}
+    failed = 0
     try:
-        if bundle is not None and not detach:
-            done = _restore(store, bundle, file, with_manifest)
-            _tell_restored(done)
-            views = {bundle.slots[each.slot].recipe.slot: each.view for each in done if _holds(each.report)}
-            failed = sum(view.faulted for each in done for view in each.report.views.values())
-        else:
-            if with_manifest and bundle is None:
-                raise BadInputError(f"{file} is no export, so it brings no manifest; ingest the corpus first")
-            if with_manifest and bundle is not None:
-                _bring_manifest(store, bundle)
+        tables: list[ForeignTable] | None = None
+        if bundle is not None:
+            done, tables = _restore(store, bundle, file, with_manifest, detach)
+            views |= {bundle.slots[each.slot].recipe.slot: each.view for each in done if _holds(each.report)}
+            failed += sum(view.faulted for each in done for view in each.report.views.values())
+        if tables is None or tables:
             imported = _import(
-                store, kind, file, bundle, array, modality, ids, pattern, mapping, corpus, layout, note
+                store, kind, file, tables, array, modality, ids, pattern, mapping, corpus, layout, note
             )
-            _tell_imported(imported)
-            views = {each.slot: each.view for each in imported if _holds(each.report)}
-            failed = sum(view.faulted for each in imported for view in each.report.views.values())
+            views |= {each.slot: each.view for each in imported if _holds(each.report)}
+            failed += sum(view.faulted for each in imported for view in each.report.views.values())
     except KeyboardInterrupt:
         err.print("interrupted; what was stored stays, and the same command goes on from there")
         raise typer.Exit(INTERRUPTED) from None
@@ -263,24 +263,36 @@ def import_file(
         raise typer.Exit(1)
 
 
-def _restore(store: Store, bundle: Bundle, file: Path, with_manifest: bool) -> list[Restored]:
-    from feature_repo.exchange.restoring import restore
+def _restore(
+    store: Store, bundle: Bundle, file: Path, with_manifest: bool, detach: bool
+) -> tuple[list[Restored], list[ForeignTable]]:
+    """Restore what can be, and give the rest as tables that stand for themselves."""
+    from feature_repo.exchange.importing import detached_tables
+    from feature_repo.exchange.restoring import restorable, restore, whole_slots
 
-    if with_manifest:
-        _bring_manifest(store, bundle)
+    order, rest = restorable(store, bundle)
+    if rest and not detach:
+        whole_slots(store, bundle)  # tells which
     corpora = bundle.manifest["corpus"].unique().sort().to_list()
     absent = [corpus for corpus in corpora if corpus not in store.corpora()]
-    if len(absent) == len(corpora):
+    if with_manifest:
+        _bring_manifest(store, bundle)
+    elif len(absent) == len(corpora):
         raise BadInputError(
             f"{file} is about {', '.join(corpora)}, which this store does not have; ingest it first, or take the "
             "utterances from the file with --with-manifest"
         )
-    for corpus in absent:
+    elif absent:
         err.print(
-            f"[yellow]{corpus} is not in this store[/yellow]; --with-manifest brings it in", soft_wrap=True
+            f"[yellow]{', '.join(absent)} not in this store[/yellow]; --with-manifest brings it in",
+            soft_wrap=True,
         )
-    with _bar(f"reading {file.name}", len(bundle) * len(bundle.slots)) as on_rows:
-        return restore(store, bundle, source=file.name, on_rows=on_rows)
+    done: list[Restored] = []
+    if order:
+        with _bar(f"reading {file.name}", len(bundle) * len(order)) as on_rows:
+            done = restore(store, bundle, slots=order, source=file.name, on_rows=on_rows)
+        _tell_restored(done)
+    return done, detached_tables(bundle, rest)
 
 
 def _bring_manifest(store: Store, bundle: Bundle) -> None:
@@ -300,7 +312,7 @@ def _import(
     store: Store,
     kind: Format,
     file: Path,
-    bundle: Bundle | None,
+    tables: list[ForeignTable] | None,
     array: Sequence[str] | None,
     modality: str | None,
     ids: str | None,
@@ -311,19 +323,14 @@ def _import(
     note: str,
 ) -> list[Imported]:
     from feature_repo.exchange.foreign import ForeignRequest
-    from feature_repo.exchange.importing import (
-        Source,
-        detached_tables,
-        file_digest,
-        import_table,
-        read_mapping,
-    )
+    from feature_repo.exchange.importing import Source, file_digest, import_table, read_mapping
 
     manifest = store.manifest(corpora or None)
     if manifest.is_empty():
         raise BadInputError(f"{store.root} has no utterances; start with `affectstore ingest CORPUS FOLDER`")
     asked = ForeignRequest(tuple(array or ()), ids or "", layout or "", (corpora or [""])[0])
-    tables = detached_tables(bundle) if bundle is not None else kind.tables(file, asked, manifest)
+    if tables is None:
+        tables = kind.tables(file, asked, manifest)
     if modality and len(tables) > 1:
         raise BadInputError(
             f"--as {modality} for {len(tables)} arrays ({', '.join(table.name for table in tables)}): "
@@ -342,12 +349,14 @@ def _import(
         facts,
     )
     with _bar(f"reading {file.name}", sum(len(table.ids) for table in tables)) as on_rows:
-        return [
+        done = [
             import_table(
                 store, table, source, modality=modality or "", corpora=corpora or (), on_rows=on_rows
             )
             for table in tables
         ]
+    _tell_imported(done)
+    return done
 
 
 def _tell_restored(done: Sequence[Restored]) -> None:

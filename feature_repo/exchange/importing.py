@@ -236,11 +236,12 @@ def import_table(
     return Imported(table.name, recipe.slot, recipe.view, len(ids), unknown, of_corpora - len(places), report)
 
 
-def detached_tables(bundle: Bundle) -> list[ForeignTable]:
-    """The slots of an export as tables that stand for themselves, whatever they were derived from."""
+def detached_tables(bundle: Bundle, slots: Sequence[str]) -> list[ForeignTable]:
+    """Slots of an export as tables that stand for themselves, whatever they were derived from."""
     ids = bundle.manifest["utterance_id"].to_list()
     found = []
-    for name, slot in bundle.slots.items():
+    for name in slots:
+        slot = bundle.slots[name]
         kept = np.flatnonzero(slot.content_keys.is_not_null().to_numpy()).tolist()
 
         def row(index: int, kept: list[int] = kept, slot: Any = slot) -> Outcome:

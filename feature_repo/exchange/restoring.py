@@ -57,6 +57,7 @@ def restore(
     store: Store,
     bundle: Bundle,
     *,
+    slots: Sequence[str] | None = None,
     source: str = "",
     on_rows: Callable[[int], None] | None = None,
 ) -> list[Restored]:
@@ -67,6 +68,7 @@ def restore(
     Args:
         store: the store.
         bundle: an export.
+        slots: only these, an input before what was derived from it; all by default.
         source: the file's name, told as provenance.
         on_rows: told 1 after each row.
 
@@ -74,7 +76,7 @@ def restore(
         BadInputError: a view that is derived from tables which neither the store nor the bundle has.
     """
     done = []
-    for name in _inputs_first(store, bundle):
+    for name in whole_slots(store, bundle) if slots is None else slots:
         slot = bundle.slots[name]
         recipe = slot.recipe
         told = {**slot.provenance, **({"imported from": source} if source else {})}
@@ -129,25 +131,35 @@ def exported_outcome(slot: ExportedSlot, index: int) -> Features:
     return Features(slot.row(index), columns=columns)
 
 
-def _inputs_first(store: Store, bundle: Bundle) -> list[str]:
-    """The slots in an order in which every input is there before what was derived from it."""
+def restorable(store: Store, bundle: Bundle) -> tuple[list[str], list[str]]:
+    """The slots that can be restored, an input before what was derived from it, and those whose inputs nobody has."""
     there = {store.recipe(view).fingerprint for view in store.views()}
-    rest, order = dict(bundle.slots), list[str]()
-    while rest:
-        ready = [
-            name
-            for name, slot in rest.items()
-            if there.issuperset(
-                set(slot.recipe.inputs) - set(slot.recipe.settings.get("optional_inputs", ()))
-            )
-        ]
+    rest, order = list(bundle.slots), list[str]()
+    while True:
+        ready = [name for name in rest if there.issuperset(_must(bundle.slots[name]))]
         if not ready:
-            listed = ", ".join(f"{name} ({slot.recipe.view})" for name, slot in rest.items())
-            raise BadInputError(
-                f"{listed}: derived from tables that neither this store nor the file has, so nobody could tell "
-                "whether a row is out of date; import them under recipes of their own with --detach"
-            )
+            return order, rest
         for name in ready:
-            there.add(rest.pop(name).recipe.fingerprint)
+            rest.remove(name)
+            there.add(bundle.slots[name].recipe.fingerprint)
             order.append(name)
+
+
+def whole_slots(store: Store, bundle: Bundle) -> list[str]:
+    """All slots in the order of :func:`restorable`.
+
+    Raises:
+        BadInputError: one of them is derived from tables that neither the store nor the bundle has.
+    """
+    order, rest = restorable(store, bundle)
+    if rest:
+        listed = ", ".join(f"{name} ({bundle.slots[name].recipe.view})" for name in rest)
+        raise BadInputError(
+            f"{listed}: derived from tables that neither this store nor the file has, so nobody could tell whether a "
+            "row is out of date; import what is so under a recipe of its own with --detach"
+        )
     return order
+
+
+def _must(slot: ExportedSlot) -> set[str]:
+    return set(slot.recipe.inputs) - set(slot.recipe.settings.get("optional_inputs", ()))
