@@ -135,6 +135,34 @@ class Dialogues:
 
         return torch.from_numpy(found).to(device), torch.from_numpy(present).to(device)
 
+    def __repr__(self) -> str:
+        """How many dialogues of which training set; the numbers themselves would fill a notebook."""
+        return f"Dialogues({len(self):,} of at most {self.lengths.max(initial=0):,} turns; {self.training_set!r})"
+
+    def batch(self, which: npt.ArrayLike, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
+        """Some dialogues as tensors, padded to the longest of them: a loader's ``collate_fn``.
+
+        As in ``DataLoader(range(len(dialogues)), 8, shuffle=True, collate_fn=dialogues.batch)``. Sequences are not
+        among them: see :meth:`gather`.
+
+        Args:
+            which: integers ``[b]``, dialogues in any order.
+            device: where the tensors shall be.
+
+        Returns:
+            Each pooled slot ``[b, t, width]`` and ``<slot>_present`` ``[b, t]``; ``dialogue_mask, _targets`` (bool),
+            ``_speakers`` and ``_labels`` (int64), each ``[b, t]``.
+        """
+        import torch  # takes seconds; a pull to NumPy needs none of it
+
+        batch: dict[str, torch.Tensor] = {}
+        for slot in self.training_set.pooled:
+            batch[slot], batch[f"{slot}_present"] = self.gather(slot, which, device=device)
+        for name in ("mask", "targets", "speakers", "labels"):
+            cut = np.ascontiguousarray(self.cut(getattr(self, name), which))
+            batch[f"dialogue_{name}"] = torch.from_numpy(cut).to(device)
+        return batch
+
     def tensors(self, device: str | torch.device = "cpu") -> dict[str, torch.Tensor]:
         """The training set's tensors, and ``dialogue_index, _lengths, _speakers, _targets, _labels``."""
         import torch  # takes seconds; a pull to NumPy needs none of it

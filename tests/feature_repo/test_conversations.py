@@ -132,6 +132,35 @@ def test_gather_gives_dialogues_in_any_order_padded_to_their_longest(store):
     assert found.rows([1]).tolist() == [[found.training_set.ids.index(name) for name in ("c/b0", "c/b1")]]
 
 
+def test_a_loader_gets_dialogues_padded_to_the_longest_of_the_batch(store):
+    from torch.utils.data import DataLoader
+
+    found = store.pull(["text", "text_steps"], by="dialogue", join="outer")
+    assert repr(found).startswith("Dialogues(4 of at most 4 turns; TrainingSet(8 utterances; text [3], ")
+    order = [found.ids.index(name) for name in ("c/b", "c/a")]
+    (batch,) = DataLoader(range(len(found)), batch_size=2, sampler=order, collate_fn=found.batch)
+    names = {
+        "text",
+        "text_present",
+        *(f"dialogue_{name}" for name in ("mask", "targets", "speakers", "labels")),
+    }
+    assert set(batch) == names
+    assert batch["dialogue_mask"].tolist() == [[True, True, False, False], [True] * 4]
+    said = {row[0]: row[5] for row in TURNS}
+    for at, turns in enumerate((["c/b0", "c/b1"], ["c/a0", "c/a2", "c/a4", "c/a10"])):
+        for turn, name in enumerate(turns):
+            there = said[name] != NOTHING
+            wanted = planted(TEXT, said[name]) if there else [0.0] * WIDTH
+            np.testing.assert_array_equal(batch["text"][at, turn].numpy(), wanted)
+            assert batch["text_present"][at, turn].item() == there
+    assert not batch["text"][0, 2:].any()
+    joy, fear, anger = (found.training_set.classes.index(name) for name in ("joy", "fear", "anger"))
+    assert batch["dialogue_labels"].tolist() == [[joy, joy, -1, -1], [fear, anger, -1, joy]]
+    assert batch["dialogue_targets"].tolist() == [[True, True, False, False], [True, True, False, True]]
+    assert batch["dialogue_speakers"][1].tolist() == [0, 1, 2, 0]
+    assert found.batch([order[0]])["text"].shape == (1, 2, WIDTH)
+
+
 def test_sequences_are_gathered_by_rows(store):
     found = store.pull(["text_steps"], by="dialogue", join="outer")
     with pytest.raises(BadInputError, match=r"'text_steps' is a sequence.*dialogues\.rows"):

@@ -77,7 +77,7 @@ def test_a_table_tells_rank_cosine_and_who_says_what(app, store):
     ]
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("width", [40, 75, 120])
 def test_a_neighbour_is_one_line_however_long_its_text(app, store, monkeypatch, width):
     rows = store.manifest().with_columns(text=pl.col("text") + " words" * 40 + "\n[red]more")
     store.write_manifest("c", rows)
@@ -95,7 +95,7 @@ def test_a_neighbour_is_one_line_however_long_its_text(app, store, monkeypatch, 
         True
     ] * 5
     assert all("words" in line and line.rstrip().endswith("…") for line in ranked)
-    assert ("━━" in "".join(ranked)) == (width > 80)
+    assert ("━━" in "".join(ranked)) == (width > 75)
     assert ("anger" in "".join(ranked)) == (width > 40)
 
 
