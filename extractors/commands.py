@@ -103,14 +103,15 @@ def extract(
         ),
     ] = "local",
     gpus_per_worker: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--gpus-per-worker",
             help="Share of a GPU for each worker, such as [cyan]0.5[/cyan].",
             min=0,
+            show_default="1 where there are GPUs",
             rich_help_panel="Ray",
         ),
-    ] = 0.0,
+    ] = None,
 ) -> None:
     """Compute the embeddings that the store lacks. Interrupt it at will: what is finished stays, a rerun goes on.
 
@@ -233,7 +234,9 @@ def _chosen(
     return [create(extractor, given[extractor])] if extractor else profile_extractors(str(profile), given)
 
 
-def _ray_place(engine: str, workers: int | None, address: str, gpus_per_worker: float) -> RayPlace | None:
+def _ray_place(
+    engine: str, workers: int | None, address: str, gpus_per_worker: float | None
+) -> RayPlace | None:
     """Where Ray's workers are; None for the engine of this process."""
     from extractors.engines.ray_cluster import RayPlace
 

@@ -33,17 +33,18 @@ class RayPlace:
         address: ``local`` starts Ray on this machine and ends it; ``auto`` or ``host:port`` is a cluster that this
             machine belongs to.
         workers: processes that compute; None is one for each core of this machine or of the cluster.
-        gpus_per_worker: share of a GPU that each worker has, such as 0.5.
+        gpus_per_worker: share of a GPU that each worker has, such as 0.5; None is one where there are GPUs that a
+            model would use, and 0 none.
     """
 
     address: str = LOCAL
     workers: int | None = None
-    gpus_per_worker: float = 0.0
+    gpus_per_worker: float | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise BadInputError(f"workers={self.workers}: must be at least 1")
-        if self.gpus_per_worker < 0:
+        if self.gpus_per_worker is not None and self.gpus_per_worker < 0:
             raise BadInputError(f"gpus_per_worker={self.gpus_per_worker}: must be at least 0")
         if self.address in (LOCAL, "auto"):
             return
@@ -59,10 +60,11 @@ class RayPlace:
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers the cluster has room for now, and the cores of each."""
+    """How many workers the cluster has room for now, and the cores and the share of a GPU that each has."""
 
     count: int
     cores: int
+    gpus: float = 0.0
 
 
 @contextlib.contextmanager
@@ -120,8 +122,12 @@ def connected(place: RayPlace) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def room(place: RayPlace) -> Workers:
+def room(place: RayPlace, on_gpus: bool = False) -> Workers:
     """How many workers fit now; connected.
+
+    Args:
+        place: what was asked for.
+        on_gpus: whether models would run on GPUs: where Ray has some, each worker has one if nothing else was said.
 
     Raises:
         BadInputError: not even one does.
@@ -129,23 +135,24 @@ def room(place: RayPlace) -> Workers:
     import ray
 
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    each = [int(node.get("CPU", 0)) for node in nodes]
-    wanted = place.workers or max(1, sum(each))
-    workers_cores = max(1, min(sum(each) // wanted, max(each, default=0)))
+    cores_of = [int(node.get("CPU", 0)) for node in nodes]
+    gpus_of = [int(node.get("GPU", 0)) for node in nodes]
+    share = place.gpus_per_worker
+    if share is None:
+        share = 1.0 if on_gpus and any(gpus_of) else 0.0
+    # A share is of one GPU; a worker with several has whole ones.
+    shares_of = [int(gpus * (1 // share if 0 < share < 1 else 1) / max(1.0, share)) for gpus in gpus_of]
+    wanted = place.workers or (sum(shares_of) if share else sum(cores_of)) or 1
+    each = max(1, min(sum(cores_of) // wanted, max(cores_of, default=0)))
     fitting = 0
-    for node, available in zip(nodes, each, strict=True):
-        fits = available // workers_cores
-        if place.gpus_per_worker:
-            share = place.gpus_per_worker
-            fits = min(fits, int(node.get("GPU", 0) * max(1.0, 1 // share) / max(1.0, share)))
-        fitting += fits
+    for cores_there, shares_there in zip(cores_of, shares_of, strict=True):
+        fitting += min(cores_there // each, shares_there) if share else cores_there // each
     if not fitting:
-        gpus = sum(int(node.get("GPU", 0)) for node in nodes)
         raise BadInputError(
-            f"no worker of {workers_cores} cores and {place.gpus_per_worker:g} GPUs fits: Ray has "
-            f"{len(nodes)} nodes with {sum(each)} cores and {gpus} GPUs"
+            f"no worker of {each} cores and {share:g} GPUs fits: Ray has {len(nodes)} nodes with "
+            f"{sum(cores_of)} cores and {sum(gpus_of)} GPUs"
         )
-    return Workers(min(wanted, fitting), workers_cores)
+    return Workers(min(wanted, fitting), each, share)
 
 
 def cores() -> int:

@@ -72,7 +72,10 @@ class RayEngine:
         with connected(self.place):
             while waiting:
                 self._tell("starting workers")
-                workers = room(self.place)
+                models = self.runner.device != "cpu" and any(
+                    each.uses_device for each in self.runner.extractors
+                )
+                workers = room(self.place, models)
                 unfinished = set(range(len(waiting)))
                 for message in self._answers([data for data, _ in waiting], workers, again):
                     if message.kind == "refused":
@@ -117,7 +120,7 @@ class RayEngine:
                 max_tasks_in_flight_per_actor=1 if again else 2,
             ),
             num_cpus=workers.cores,
-            num_gpus=self.place.gpus_per_worker or None,
+            num_gpus=workers.gpus or None,
             ray_remote_args_fn=_remote_arguments,
         )
         del inputs
@@ -139,8 +142,8 @@ class RayEngine:
         if reads_media and len(uris):
             seen = [uri for uri in uris.gather_every(max(1, len(uris) // _PROBES)) if Path(uri).is_file()]
         device = runner.device
-        if device == "auto" and self.place.gpus_per_worker:
-            device = "cuda"
+        if device == "auto" and workers.gpus:
+            device = "cuda"  # one without a GPU is to say so, and not compute for days
         return WorkerJob(
             tuple((type(each), with_absolute_files(each.settings)) for each in runner.extractors),
             tuple(tuple(recipe.view for recipe in each.recipes().values()) for each in runner.extractors),

@@ -59,16 +59,26 @@ def node(cores, gpus=0, alive=True):
         ([node(0), node(1), node(1)], RayPlace(workers=1), Workers(1, 1)),  # no node has two
         ([node(4), node(4, alive=False)], RayPlace(), Workers(4, 1)),
         ([node(4), node(4)], RayPlace(workers=2), Workers(2, 4)),
-        ([node(16, 2)], RayPlace(gpus_per_worker=1), Workers(2, 1)),
-        ([node(16, 2)], RayPlace(gpus_per_worker=0.5, workers=16), Workers(4, 1)),
-        ([node(16, 4)], RayPlace(gpus_per_worker=2), Workers(2, 1)),
-        ([node(16, 1), node(16)], RayPlace(gpus_per_worker=1, workers=4), Workers(1, 8)),
+        ([node(16, 2)], RayPlace(gpus_per_worker=1), Workers(2, 8, 1.0)),
+        ([node(16, 2)], RayPlace(gpus_per_worker=0.5, workers=16), Workers(4, 1, 0.5)),
+        ([node(16, 2)], RayPlace(gpus_per_worker=0.4), Workers(4, 4, 0.4)),  # no share is of two GPUs
+        ([node(16, 4)], RayPlace(gpus_per_worker=2), Workers(2, 8, 2)),
+        ([node(16, 1), node(16)], RayPlace(gpus_per_worker=1, workers=4), Workers(1, 8, 1)),
     ],
 )
 def test_as_many_workers_as_fit(monkeypatch, nodes, place, expected):
     ray = pytest.importorskip("ray")
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
     assert room(place) == expected
+
+
+def test_models_have_a_gpu_each_where_there_are_some(monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "nodes", lambda: [node(8, 2), node(8, 2)])
+    assert room(RayPlace(), on_gpus=True) == Workers(4, 4, 1.0)
+    assert room(RayPlace(gpus_per_worker=0), on_gpus=True) == Workers(16, 1)
+    monkeypatch.setattr(ray, "nodes", lambda: [node(8)])
+    assert room(RayPlace(), on_gpus=True) == Workers(8, 1)
 
 
 def test_no_room_is_told_with_what_there_is(monkeypatch):

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from extractors.engines.packing import Message
-from extractors.engines.ray_cluster import RayPlace, Workers
+from extractors.engines.ray_cluster import Workers
 from extractors.engines.ray_engine import RayEngine, with_absolute_files
 from extractors.runner import Runner
 from feature_repo.errors import BadInputError
@@ -47,7 +47,7 @@ class PlayedRay(RayEngine):
 def played(monkeypatch):
     monkeypatch.setattr("extractors.runner.BLOCK_ITEMS", 8)
     monkeypatch.setattr("extractors.engines.ray_engine.connected", lambda place: contextlib.nullcontext())
-    monkeypatch.setattr("extractors.engines.ray_engine.room", lambda place: Workers(2, 1))
+    monkeypatch.setattr("extractors.engines.ray_engine.room", lambda place, on_gpus: Workers(2, 1))
 
 
 def check_all(found, without=()):
@@ -88,8 +88,7 @@ def test_a_refusal_ends_the_run():
 
 
 def test_workers_on_gpus_use_them():
-    engine = PlayedRay(None, RayPlace(gpus_per_worker=0.5))
-    assert engine._job(Workers(1, 4)).device == "cuda"
+    assert PlayedRay(None)._job(Workers(1, 4, 0.5)).device == "cuda"
     job = PlayedRay(None)._job(Workers(1, 4))
     assert (job.device, job.decode_threads, job.seen) == ("auto", 4, ())
 
