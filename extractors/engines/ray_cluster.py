@@ -80,9 +80,10 @@ def connected(place: RayPlace) -> Iterator[None]:
         raise BadInputError("engine 'ray' needs the package 'ray': pip install 'affectstore[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ side warns of what we know
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # else its remarks stand among the answers of a command
     host, _, port = place.address.rpartition(":")
-    if host in _LOOPBACK:
-        # Else Ray takes this machine's outer address for it, where a cluster on loopback does not listen.
+    if host in _LOOPBACK or place.address == LOCAL:
+        # Else Ray takes this machine's outer address for loopback: nobody listens there, or everybody can.
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     if host:
         _answers(host, int(port))
