@@ -1,4 +1,4 @@
-"""Which rows of the manifest a caller means: by ids, by a selection, by a named verdict."""
+"""Which rows of the manifest a caller means: by ids, by a selection."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,7 @@ import polars as pl
 from feature_repo.errors import BadInputError
 from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
 from feature_repo.manifest_store import MANIFEST
-from feature_repo.named_verdicts import warn_outdated
 from feature_repo.selection import Selection
-from feature_repo.training_set import AppliedVerdict
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -25,28 +24,36 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.int64]
 
 _SHOWN = 3  # ids named in an error
+_FEW = 10  # times as many rows as ids: these are few
 
 
 def current_manifest(store: Store) -> tuple[pl.DataFrame, str]:
     """All manifest rows, and a digest of their files; parsed again only when the files changed."""
     files = [store.files.read(f"{MANIFEST}/{corpus}.parquet") for corpus in store.corpora()]
-    state = hashlib.blake2b()
-    for data in files:
-        state.update(b"%d:" % len(data))
-        state.update(data)
     known = _manifests.get(store)
-    if known is None or known[1] != state.hexdigest():
+    if known is None or known.files != files:  # compared and not hashed, which takes longer than to read them
+        state = hashlib.blake2b()
+        for data in files:
+            state.update(b"%d:" % len(data))
+            state.update(data)
         try:
             frames = [read_rows(pl.read_parquet(io.BytesIO(data))) for data in files]
         except pl.exceptions.PolarsError:
             store.manifests.read()  # tells which file is damaged, and what to do
             raise
         rows = pl.concat(frames) if frames else pl.DataFrame(schema=MANIFEST_SCHEMA)
-        known = _manifests[store] = rows, state.hexdigest()
-    return known
+        known = _manifests[store] = _Manifest(files, rows, state.hexdigest())
+    return known.rows, known.digest
 
 
-_manifests: weakref.WeakKeyDictionary[Store, tuple[pl.DataFrame, str]] = weakref.WeakKeyDictionary()
+@dataclass(frozen=True)
+class _Manifest:
+    files: list[bytes]
+    rows: pl.DataFrame
+    digest: str
+
+
+_manifests: weakref.WeakKeyDictionary[Store, _Manifest] = weakref.WeakKeyDictionary()
 
 
 def asked_rows(
@@ -76,6 +83,10 @@ def rows_of(manifest: pl.DataFrame, ids: Sequence[str]) -> Rows:
     """
     asked = pl.DataFrame({"utterance_id": pl.Series(ids, dtype=pl.String)})
     known = manifest.select("utterance_id", row=pl.int_range(pl.len(), dtype=pl.Int64))
+    if (
+        len(asked) * _FEW < manifest.height
+    ):  # a join over the whole manifest costs more than to look for a few
+        known = known.filter(pl.col("utterance_id").is_in(asked["utterance_id"].implode()))
     found = asked.join(known, on="utterance_id", how="left", maintain_order="left")
     if found["row"].null_count():
         raise BadInputError(f"ids that no manifest has: {_shown(found.filter(pl.col('row').is_null()))}")
@@ -84,35 +95,6 @@ def rows_of(manifest: pl.DataFrame, ids: Sequence[str]) -> Rows:
         repeated = found.filter(pl.col("row").is_duplicated()).unique("row", maintain_order=True)
         raise BadInputError(f"ids asked for more than once: {_shown(repeated)}")
     return rows
-
-
-def verified_rows(
-    store: Store, name: str, manifest: pl.DataFrame, asked: Rows
-) -> tuple[Rows, AppliedVerdict]:
-    """Those of the asked manifest rows that passed the named verdict, in their order, and what it did.
-
-    A verdict that was judged from other rows than the store holds now is used as it is, after a
-    ``StaleVerdictWarning``, which names the line two calls above the caller.
-
-    Raises:
-        UnknownNameError: no such verdict.
-    """
-    verdict = store.verdicts.load(name)
-    warn_outdated(store, verdict, stacklevel=5)
-    rows = (
-        manifest[asked]
-        .select("utterance_id")
-        .join(verdict.rows, on="utterance_id", how="left", maintain_order="left")
-    )
-    passed = rows["passed"].fill_null(False)
-    reasons = rows.filter(~passed)["reason"].fill_null("not_judged")
-    counts = reasons.value_counts().sort(["count", "reason"], descending=[True, False])
-    removed = {str(reason): int(count) for reason, count in counts.iter_rows()}
-    identity = verdict.identity()
-    applied = AppliedVerdict(
-        name, identity["thresholds"], identity["checks"], identity["ids"], int(passed.sum()), removed
-    )
-    return asked[passed.to_numpy()], applied
 
 
 def _shown(frame: pl.DataFrame) -> str:

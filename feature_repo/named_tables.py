@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -53,13 +54,7 @@ class NamedTables:
             UnknownNameError: there is none of this name.
             BadInputError: its file is damaged.
         """
-        path = self._path(name)
-        try:
-            if not _NAME.fullmatch(name):
-                raise FileNotFoundError(name)  # no file can be called so
-            data = self.files.read(path)
-        except FileNotFoundError:
-            raise UnknownNameError(self.kind, name, self.names()) from None
+        data = self._data(name)
         try:
             rows = pl.read_parquet(io.BytesIO(data)).select(list(self.schema))
             told = json.loads(pl.read_parquet_metadata(io.BytesIO(data))[self._told_key])
@@ -68,6 +63,14 @@ class NamedTables:
         except (pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
             raise self.damaged(name, error) from error
         return rows, told
+
+    def stamp(self, name: str) -> str:
+        """Changes whenever the rows of this name, or what was told of them, do.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
+        return hashlib.blake2b(self._data(name), digest_size=16).hexdigest()
 
     def damaged(self, name: str, error: Exception) -> BadInputError:
         """The error of a file whose content is not what was written."""
@@ -122,6 +125,14 @@ class NamedTables:
             sink, metadata={self._told_key: json.dumps(dict(told), sort_keys=True)}
         )
         self.files.write(self._path(name), sink.getvalue())
+
+    def _data(self, name: str) -> bytes:
+        try:
+            if not _NAME.fullmatch(name):
+                raise FileNotFoundError(name)  # no file can be called so
+            return self.files.read(self._path(name))
+        except FileNotFoundError:
+            raise UnknownNameError(self.kind, name, self.names()) from None
 
     def _path(self, name: str) -> str:
         return f"{self.folder}/{name}{_SUFFIX}"

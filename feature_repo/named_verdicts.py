@@ -67,10 +67,18 @@ class NamedVerdict:
         """What a run records of it: name, thresholds by key, checks by corpus, and the digest of its ids."""
         return {
             "name": self.name,
-            "thresholds": {key: told["value"] for key, told in sorted(self.thresholds.items())},
-            "checks": {corpus: list(checks) for corpus, checks in sorted(self.checks.items())},
+            "thresholds": self.values(),
+            "checks": self.checks_by_corpus(),
             "ids": self.ids_digest,
         }
+
+    def values(self) -> dict[str, Any]:
+        """Thresholds by key, sorted."""
+        return {key: told["value"] for key, told in sorted(self.thresholds.items())}
+
+    def checks_by_corpus(self) -> dict[str, list[str]]:
+        """Checks that decided, by corpus, sorted."""
+        return {corpus: list(checks) for corpus, checks in sorted(self.checks.items())}
 
 
 class NamedVerdicts:
@@ -100,6 +108,14 @@ class NamedVerdicts:
             return NamedVerdict(**{**told, "name": name, "rows": rows})
         except TypeError as error:
             raise self._tables.damaged(name, error) from error
+
+    def stamp(self, name: str) -> str:
+        """Changes whenever the verdict of this name does.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        return self._tables.stamp(name)
 
     def save(self, verdict: NamedVerdict) -> None:
         """Keep the verdict, replacing one of the same name.
@@ -166,15 +182,18 @@ def outdated(store: Store, verdict: NamedVerdict) -> list[str]:
     return told
 
 
-def warn_outdated(store: Store, verdict: NamedVerdict, *, stacklevel: int = 3) -> None:
+def warn_outdated(
+    store: Store, verdict: NamedVerdict, *, told: Sequence[str] | None = None, stacklevel: int = 3
+) -> None:
     """Warn of a verdict that was judged from other rows than the store holds now; it is used as it is.
 
     Args:
         store: the store.
         verdict: the verdict.
+        told: what :func:`outdated` says, where that is known.
         stacklevel: whose line the warning names, as ``warnings.warn`` counts; 3 is who called the caller.
     """
-    if told := outdated(store, verdict):
+    if told := outdated(store, verdict) if told is None else told:
         warnings.warn(
             f"verdict {verdict.name!r} ({verdict.origin}, {verdict.created}) is not of what the store holds now: "
             f"{'; '.join(told)}; judge again with `affectstore quality --save {verdict.name}`, or import its list "

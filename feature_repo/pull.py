@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.asked_rows import asked_rows, current_manifest, verified_rows
+from feature_repo.asked_rows import asked_rows, current_manifest
 from feature_repo.conversations import Dialogues, dialogues_of
 from feature_repo.coverage import STATES
 from feature_repo.errors import UnknownNameError
@@ -28,6 +28,7 @@ from feature_repo.selection import Selection
 from feature_repo.slot_requests import Slots, asked_views
 from feature_repo.steps import Steps
 from feature_repo.training_set import Coverage, Pooled, TrainingSet
+from feature_repo.verified_rows import verified_rows
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -116,7 +117,7 @@ def pull(
     rows = asked_rows(store, manifest, ids, where)
     applied, verified = None, rows
     if verdict is not None:
-        verified, applied = verified_rows(store, verdict, manifest, rows)
+        verified, applied = verified_rows(store, verdict, manifest, manifest_digest, rows)
         if by == "utterance":
             rows = verified
     mirror = mirror_of(store)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from feature_repo.asked_rows import Rows, asked_rows, current_manifest, rows_of, verified_rows
+from feature_repo.asked_rows import Rows, asked_rows, current_manifest, rows_of
 from feature_repo.cosine_search import Vectors, nearest
 from feature_repo.coverage import STATES
 from feature_repo.errors import BadInputError, UnknownNameError
@@ -17,6 +17,7 @@ from feature_repo.mirror import Mirror, mirror_of
 from feature_repo.resolution import ATTEMPTS, Resolution, resolve_view
 from feature_repo.row_gather import gather_rows
 from feature_repo.selection import Selection
+from feature_repo.verified_rows import verified_rows
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -101,7 +102,7 @@ def similar(
     asked = None if names is None else rows_of(manifest, names)
     rows = asked_rows(store, manifest, None, where)
     if verdict is not None:
-        rows, _ = verified_rows(store, verdict, manifest, rows)
+        rows, _ = verified_rows(store, verdict, manifest, manifest_digest, rows)
     mirror = mirror_of(store)
     for attempt in range(ATTEMPTS):
         try:
