@@ -115,11 +115,11 @@ def named_table(
     present = np.asarray(arrays.get(f"{name}_present", np.ones(rows, bool)), bool)
     if len(present) != rows:
         raise BadInputError(f"array '{name}_present' has {len(present):,} entries for {rows:,} rows")
-    kept = np.flatnonzero(present)
+    kept: list[int] = np.flatnonzero(present).tolist()
     dtype = stored_type(array.dtype, layout)
 
     def row(index: int) -> Outcome:
-        number = int(kept[index])
+        number = kept[index]
         if offsets is not None:
             value = array[int(offsets[number]) : int(offsets[number + 1])]
         elif array.ndim == 3:

@@ -116,6 +116,7 @@ class _Callable:
     """A function that a pickle may call and can't change."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)

@@ -53,7 +53,10 @@ class SafetensorsFormat(Format):
 
     def write(self, bundle: Bundle, path: Path, on_rows: Callable[[int], None]) -> None:
         """The header, then the tensors; the library wants all of them in memory at once, so they are streamed here."""
-        small = {ROWS: np.frombuffer(rows_to_bytes(bundle.rows()), np.uint8), "labels": bundle.labels}
+        small: dict[str, Array] = {
+            ROWS: np.frombuffer(rows_to_bytes(bundle.rows()), np.uint8),
+            "labels": bundle.labels,
+        }
         for name, slot in bundle.slots.items():
             small[f"{name}_present"] = slot.present
             if isinstance(slot.values, Steps):
