@@ -47,12 +47,6 @@ def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lam
         def persist(self, command: dict[str, Any], key: str) -> None:
             raise FlightServerError(_READING)
 
-        def get_historical_features(self, command: dict[str, Any], key: str | None = None) -> Any:
-            # SQL would run in this process, with every file that it can read.
-            if "entity_df_sql" in command:
-                raise FlightServerError("send the entities as a table, not as SQL")
-            return super().get_historical_features(command, key)
-
     certificates = [(at.cert.read_bytes(), at.key.read_bytes())] if at.cert and at.key else []
     location = f"grpc+{'tls' if certificates else 'tcp'}://{at.host}:{at.port}"
     try:
