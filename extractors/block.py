@@ -26,7 +26,7 @@ class Block:
     @property
     def utterance_ids(self) -> list[str]:
         """Whose features it computes."""
-        return [row[0] for row in (*self.texts, *self.clips)]
+        return [text[0] for text in self.texts] + [clip[0] for clip in self.clips]
 
     def halves(self) -> "list[Block]":
         """The block in two, or alone where it holds one utterance."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -80,7 +81,9 @@ def connected(place: RayPlace) -> Iterator[None]:
         raise BadInputError("engine 'ray' needs the package 'ray': pip install 'affectstore[ray]'")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else its C++ side warns of what we know
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # else its remarks stand among the answers of a command
+    os.environ.setdefault(
+        "RAY_DEDUP_LOGS_SKIP_REGEX", "."
+    )  # else its remarks stand among the answers of a command
     host, _, port = place.address.rpartition(":")
     if host in _LOOPBACK or place.address == LOCAL:
         # Else Ray takes this machine's outer address for loopback: nobody listens there, or everybody can.
@@ -94,21 +97,22 @@ def connected(place: RayPlace) -> Iterator[None]:
         return
     folder = None
     kept = signal.getsignal(signal.SIGTERM)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL", "include_dashboard": False}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
     try:
-        if place.address == LOCAL:
-            folder = _temporary_folder()
-            ray.init(
-                address=LOCAL,
-                num_cpus=cores(),
-                object_store_memory=_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-                **quiet,
-            )
-        else:
-            del quiet["include_dashboard"]
-            ray.init(address=place.address, **quiet)
+        with _no_remarks():
+            if place.address == LOCAL:
+                folder = _temporary_folder()
+                ray.init(
+                    address=LOCAL,
+                    num_cpus=cores(),
+                    object_store_memory=_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=folder,
+                    include_dashboard=False,
+                    **quiet,
+                )
+            else:
+                ray.init(address=place.address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise BadInputError(f"Ray address {place.address!r}: {error}") from error
     finally:
@@ -135,7 +139,8 @@ def room(place: RayPlace, on_gpus: bool = False) -> Workers:
     """
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    known: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in known if node["Alive"]]
     cores_of = [int(node.get("CPU", 0)) for node in nodes]
     gpus_of = [int(node.get("GPU", 0)) for node in nodes]
     share = place.gpus_per_worker
@@ -159,6 +164,21 @@ def room(place: RayPlace, on_gpus: bool = False) -> Workers:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def _no_remarks() -> Iterator[None]:
+    """Ray's C++ side says which log level it was given, past Python: what goes wrong here raises an exception."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _hush() -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pickle
+import warnings
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from extractors.engines.packing import Message, messages
 from extractors.engines.ray_cluster import RayPlace, Workers, connected, room
@@ -106,40 +107,41 @@ class RayEngine:
         context.target_max_block_size = _OUTPUT_BYTES
         inputs = [pa.table({"number": [n], "block": [data]}) for n, data in enumerate(blocks)]
         count = min(workers.count, len(blocks))
-        computed = ray.data.from_arrow(inputs).map_batches(
-            Worker,
-            fn_constructor_args=(self._job(workers),),
-            batch_size=None,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1,
-                max_size=count,
-                initial_size=count,
-                # A second block waits at each worker, so that none is idle; not beside one that was lost already.
-                max_tasks_in_flight_per_actor=1 if again else 2,
-            ),
-            num_cpus=workers.cores,
-            num_gpus=workers.gpus or None,
-            ray_remote_args_fn=_remote_arguments,
-        )
+        with warnings.catch_warnings():
+            # Ray 2.60 announces that 2.64 will name these arguments otherwise.
+            warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
+            computed = ray.data.from_arrow(inputs).map_batches(
+                Worker,
+                fn_constructor_args=(self._job(workers),),
+                batch_size=None,
+                batch_format="pyarrow",
+                zero_copy_batch=True,
+                compute=ray.data.ActorPoolStrategy(
+                    min_size=1,
+                    max_size=count,
+                    initial_size=count,
+                    # A second block waits at each worker, so that none is idle; not beside one that was lost already.
+                    max_tasks_in_flight_per_actor=1 if again else 2,
+                ),
+                num_cpus=workers.cores,
+                num_gpus=workers.gpus or None,
+                ray_remote_args_fn=_remote_arguments,
+            )
         del inputs
-        with contextlib.closing(
-            iter(computed.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
-        ) as batches:
+        batches = computed.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+        with contextlib.closing(cast("Generator[pa.Table, None, None]", iter(batches))) as tables:
             first = True
-            for batch in batches:
+            for table in tables:
                 if first:
                     self._tell(f"{count} Ray worker{'s' if count > 1 else ''}")
                     first = False
-                yield from messages(batch)
+                yield from messages(table)
 
     def _job(self, workers: Workers) -> WorkerJob:
         runner = self.runner
-        uris = runner.manifest["media_uri"].drop_nulls() if "media_uri" in runner.manifest.columns else ()
-        reads_media = any(extractor.needs in ("audio", "frames") for extractor in runner.extractors)
-        seen = []
-        if reads_media and len(uris):
+        seen: list[str] = []
+        if any(extractor.needs in ("audio", "frames") for extractor in runner.extractors):
+            uris = runner.manifest["media_uri"].drop_nulls()
             seen = [uri for uri in uris.gather_every(max(1, len(uris) // _PROBES)) if Path(uri).is_file()]
         device = runner.device
         if device == "auto" and workers.gpus:
@@ -179,7 +181,7 @@ def _again(
 
 def with_absolute_files(settings: Settings) -> Settings:
     """The settings with files and folders that they name made absolute: a worker has another working directory."""
-    found = {}
+    found: dict[str, Any] = {}
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
         if isinstance(value, str) and value and not item.metadata.get("identity", True):

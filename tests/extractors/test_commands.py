@@ -301,3 +301,12 @@ def test_texts_can_be_read_from_stored_transcripts(app, store, tmp_path):
 def test_extractors_shows_a_separator_with_its_spaces(app, monkeypatch):
     monkeypatch.setenv("COLUMNS", "600")
     assert "separator (' </s> ')" in " ".join(run(app, "extractors").split())
+
+
+def test_options_of_ray_without_ray_are_refused_before_anything_is_computed(app, store):
+    for options in (["--workers", "2"], ["--ray-address", "auto"], ["--gpus-per-worker", "0.5"]):
+        with pytest.raises(BadInputError, match="go with --engine ray"):
+            run(app, "extract", "-e", "hashing", *options)
+    with pytest.raises(BadInputError, match=r"ray://head:10001.*must be auto or host:port"):
+        run(app, "extract", "-e", "hashing", "--engine", "ray", "--ray-address", "ray://head:10001")
+    assert store.views() == []

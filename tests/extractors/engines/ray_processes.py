@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 _RAY = (
     "raylet",
@@ -13,6 +15,16 @@ _RAY = (
     "runtime_env_agent",
     "log_monitor.py",
 )
+
+
+def prepare_ray(patch: pytest.MonkeyPatch) -> None:
+    """Let a Ray that is started here listen on loopback alone, and its workers import the tests' extractors."""
+    patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    ray = pytest.importorskip("ray")
+    patch.setattr(ray._private.ray_constants, "ENABLE_RAY_CLUSTER", False)  # it may have been imported before
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("PYTHONPATH", str(ROOT))
+    patch.setenv("OMP_NUM_THREADS", "1")
 
 
 def ray_processes() -> set[int]:
@@ -30,8 +42,8 @@ def ray_processes() -> set[int]:
     return found
 
 
-def wait_until_gone(before: set[int], seconds: float = 60.0) -> None:
-    """Wait for every process of a Ray that was not there before to end.
+def wait_until_gone(before: set[int], seconds: float = 150.0) -> None:
+    """Wait for every process of a Ray that was not there before to end; after a kill its agents take a minute.
 
     Raises:
         AssertionError: some stay.

@@ -19,7 +19,7 @@ from feature_repo.errors import BadInputError
 from feature_repo.store import Store, init_store, open_store
 from tests.extractors.conftest import MINILM, make_voice, wav_bytes
 from tests.extractors.engines.ray_extractors import Letters, LettersSettings, letters
-from tests.extractors.engines.ray_processes import ROOT, ray_processes, wait_until_gone
+from tests.extractors.engines.ray_processes import ROOT, prepare_ray, ray_processes, wait_until_gone
 from tests.extractors.numbered_video import write_video
 
 pytestmark = pytest.mark.long
@@ -29,17 +29,14 @@ RAY = RayPlace(workers=2)
 @pytest.fixture(scope="module", autouse=True)
 def ray_of_this_module():
     """One Ray for the module: starting it takes most of the time."""
-    ray = pytest.importorskip("ray")
     from extractors.engines.ray_cluster import connected
 
     before = ray_processes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))  # the workers import the extractors of these tests
-        patch.setenv("OMP_NUM_THREADS", "1")
+        prepare_ray(patch)
         patch.setattr("extractors.engines.ray_cluster.cores", lambda: 2)
         with connected(RAY):
             yield
-    assert not ray.is_initialized()
     wait_until_gone(before)
 
 
@@ -70,7 +67,9 @@ def check_letters(store: Store, without: tuple[str, ...] = ()) -> None:
     assert rows["text"].to_list() == expected
 
 
-def test_tables_and_faults_are_those_of_the_local_engine(tmp_path):
+def test_tables_and_faults_are_those_of_the_local_engine(tmp_path, monkeypatch):
+    monkeypatch.setattr("extractors.runner.BLOCK_ITEMS", 16)  # so that there are blocks for two workers
+    monkeypatch.setattr("extractors.runner.WINDOW_CLIPS", 12)
     rng = np.random.default_rng(0)
     words = np.array(["you did what", "oh my god", "it really has been great", "no way", "stop", "now"])
     rows = []

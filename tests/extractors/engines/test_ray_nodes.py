@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.extractors.engines.ray_processes import ROOT, ray_processes, wait_until_gone
+from tests.extractors.engines.ray_processes import prepare_ray, ray_processes, wait_until_gone
 from tests.extractors.engines.test_ray_engine import check_letters, start, store_of, texts, wait_for_rows
 
 pytestmark = pytest.mark.long
@@ -12,16 +12,10 @@ STORE_BYTES = 100 << 20
 @pytest.fixture
 def cluster(monkeypatch):
     """A head without cores and two nodes of one core, each with processes of its own, on loopback."""
-    pytest.importorskip("ray")
     before = ray_processes()
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the workers import the extractors of these tests
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else nodes look for an outer address
-    from ray._private import ray_constants
+    prepare_ray(monkeypatch)
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
     options = {"node_ip_address": "127.0.0.1", "object_store_memory": STORE_BYTES, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **options})
     try:
