@@ -66,12 +66,16 @@ def init_store(root: str, *, cache: str | None = None) -> Store:
 
 
 def open_store(root: str | None = None, *, cache: str | None = None) -> Store:
-    """Open a store.
+    """Open a store, to read it or to add to it; nothing is locked and nothing is read before it is asked for.
+
+    ``open_store("~/affect").pull(["text", "speaker"])`` is all that another experiment needs. A store that one may only
+    read serves as well: what is made on this machine lies in the cache.
 
     Args:
-        root: a folder or any fsspec URL; None takes the variable ``AFFECTSTORE_ROOT``.
-        cache: local folder for what can be made anew (the mirror); None takes ``AFFECTSTORE_CACHE`` or the user's
-            cache folder.
+        root: a folder (``~/affect``) or any fsspec URL (``s3://bucket/store``, ``file:///disk/store``); None takes the
+            variable ``AFFECTSTORE_ROOT``.
+        cache: local folder for what can be made anew (the mirror, about as large as the views that are pulled); None
+            takes ``AFFECTSTORE_CACHE`` or the user's cache folder.
 
     Raises:
         StoreFormatError: no root was named, it holds no store, or one of a newer format.
@@ -306,13 +310,22 @@ class Store:
     def pull(
         self, slots: Slots, *, by: By = "utterance", **options: Unpack[PullOptions]
     ) -> TrainingSet | Dialogues:
-        """Aligned features of any combination of slots; see :func:`feature_repo.pull.pull`."""
+        """Aligned features of any combination of slots, as arrays, tensors, Polars or Arrow.
+
+        ``store.pull(["text", "speaker"], where=Selection(corpora=("meld",), splits=("train",)))``; ``ids=[...]``,
+        ``verdict="strict"``, ``join="outer"`` and ``by="dialogue"`` say which utterances and how. Every argument is
+        told at :func:`feature_repo.pull.pull`, what comes back at :class:`feature_repo.training_set.TrainingSet`.
+        """
         from feature_repo.pull import pull  # reads through the mirror; a status needs none of it
 
         return pull(self, slots, by=by, **options)
 
     def similar(self, view: str, query: Query, **options: Unpack[SimilarOptions]) -> pl.DataFrame:
-        """The utterances nearest to each query by the cosine of a view; see :func:`feature_repo.similarity.similar`."""
+        """The utterances nearest to each query by the cosine of a pooled view, as a Polars frame.
+
+        ``store.similar("text", "meld/train/dia0_utt0", k=5, exclude="dialogue")``; a query may be several ids or
+        vectors too. Every argument is told at :func:`feature_repo.similarity.similar`.
+        """
         from feature_repo.similarity import similar  # reads through the mirror; a status needs none of it
 
         return similar(self, view, query, **options)
