@@ -262,14 +262,14 @@ def gc(
 
     Example: [cyan]affectstore gc --grace 0[/cyan] when nobody else reads the store
     """
+    from feature_repo.compaction import MIN_GRACE_S, gc_temporary
     from feature_repo.compaction import gc as gc_table
-    from feature_repo.compaction import gc_temporary
     from feature_repo.erasure import gc_dropped
     from feature_repo.store import open_store
 
     store = open_store(root)
     parts = sum(len(gc_table(store.table(view), grace)) for view in store.views())
-    temporary = gc_temporary(store.files, grace)
+    temporary = gc_temporary(store.files, grace) + store.files.abort_uploads(max(grace, MIN_GRACE_S))
     dropped = gc_dropped(store)
     console.print(
         f"removed {parts} merged parts, {temporary} temporary files, {len(dropped)} leftovers of dropped views"

@@ -13,6 +13,7 @@ from feature_repo.part import TOMBSTONE, newest_us, provenance_of, superseded_by
 FLUSH_BYTES = 64 * 2**20  # a part this large lists and reads well (DESIGN section 5)
 _ATTEMPTS = 100  # each after the first has one damaged part less to merge
 GRACE_S = 3600.0  # a reader that listed the parts may still open them this long
+MIN_GRACE_S = 60.0  # a write that is under way may be as old
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def compact(table: FeatureTable) -> Compacted:
 def _compact(table: FeatureTable) -> Compacted:
     # Listed before the rows are read: a part that another process commits meanwhile is none of those merged here.
     names = table.parts()
-    small = [name for name in names if table.files.size(table.part_path(name)) < FLUSH_BYTES // 2]
+    sizes = table.files.sizes(table.folder)
+    small = [name for name in names if sizes.get(name, 0) < FLUSH_BYTES // 2]
     if len(small) < 2:
         return Compacted(table.view, len(names), len(names), 0)
     history = table.history()
@@ -130,7 +132,7 @@ def gc_temporary(files: FileLayer, grace_s: float = GRACE_S) -> int:
     removed = 0
     for name in files.list_files(TEMPORARY):
         path = f"{TEMPORARY}/{name}"
-        if not name.endswith(".lock") and time.time() - files.modified(path) >= max(grace_s, 60.0):
+        if not name.endswith(".lock") and time.time() - files.modified(path) >= max(grace_s, MIN_GRACE_S):
             files.remove(path)
             removed += 1
     return removed

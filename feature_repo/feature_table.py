@@ -33,6 +33,7 @@ QUARANTINE = "quarantine"
 # keeps: the same way for every reader.
 NEWEST_FIRST = ("created_timestamp", "part", "row")
 _LISTINGS = 5  # a part that gc or quarantine took between listing and reading is looked for in a new listing
+_FOOTERS_AT_ONCE = 16
 _COPIED_AT_ONCE = 4096  # rows; keeps a copied part of wide sequences near the flush size
 # What the Parquet reader raises over a damaged file, and what a failing disk or network raises too.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
@@ -85,17 +86,25 @@ class FeatureTable:
 
     def all_parts(self) -> list[str]:
         """Names of all readable parts, the repeated ones that :func:`~feature_repo.compaction.gc` removes included."""
-        readable = []
-        for name in filter(is_part, self.files.list_files(self.folder)):
-            if name in self._damaged:
-                continue
-            if name not in self._footers:
-                try:
-                    self._footers[name] = self._read_footer(name)
-                except FileNotFoundError:
-                    continue  # gc took it between the listing and the look, or it is in quarantine now
-            readable.append(name)
-        return readable
+        listed = [
+            name for name in self.files.list_files(self.folder) if is_part(name) and name not in self._damaged
+        ]
+        unread = [name for name in listed if name not in self._footers]
+        if self.files.is_local or len(unread) < 2:
+            found = map(self._footer_if_there, unread)
+        else:
+            with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:  # each waits for two answers of a server
+                found = iter(list(pool.map(self._footer_if_there, unread)))
+        for name, footer in zip(unread, found, strict=True):
+            if footer is not None:
+                self._footers[name] = footer
+        return [name for name in listed if name in self._footers]
+
+    def _footer_if_there(self, name: str) -> pq.FileMetaData | None:
+        try:
+            return self._read_footer(name)
+        except FileNotFoundError:
+            return None  # gc took it between the listing and the look, or it is in quarantine now
 
     def footer(self, name: str) -> pq.FileMetaData:
         """Parquet footer of a part that :meth:`all_parts` named."""

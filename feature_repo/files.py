@@ -11,7 +11,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar, cast
+from typing import Any, BinaryIO, Literal, TypeVar, cast
 
 from feature_repo.errors import StoreReadError, StoreWriteError
 from feature_repo.locks import RemoteLock
@@ -120,11 +120,11 @@ class FileLayer:
 
     def list_files(self, folder: str) -> list[str]:
         """Sorted names of the files directly in the folder; empty when there is no such folder."""
-        return self._entries(folder, "file")
+        return _names(self._entries(folder, "file"))
 
     def list_folders(self, folder: str) -> list[str]:
         """Sorted names of the folders directly in the folder; empty when there is no such folder."""
-        return self._entries(folder, "directory")
+        return _names(self._entries(folder, "directory"))
 
     def exists(self, path: str) -> bool:
         """Whether a file or folder is there now; nothing is cached."""
@@ -140,6 +140,13 @@ class FileLayer:
         """
         with self._read_told(path):
             return self._do("stat", path, lambda: int(self._fs.size(self._full(path))))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of each file directly in the folder, by name, from one listing; empty when there is no such folder."""
+        return {
+            str(entry["name"]).rsplit("/", 1)[-1]: int(entry["size"])
+            for entry in self._entries(folder, "file")
+        }
 
     def modified(self, path: str) -> float:
         """When the file was last written, in seconds since 1970.
@@ -262,8 +269,8 @@ class FileLayer:
     def _sync_folder(self, path: str) -> None:
         self._do("sync_folder", path, lambda: _sync(Path(self._full(path)).parent))
 
-    def _entries(self, folder: str, kind: str) -> list[str]:
-        def names() -> list[str]:
+    def _entries(self, folder: str, kind: str) -> list[dict[str, Any]]:
+        def entries() -> list[dict[str, Any]]:
             self._fs.invalidate_cache()
             try:
                 found = self._fs.ls(self._full(folder), detail=True)
@@ -273,14 +280,10 @@ class FileLayer:
                 return []
             whole = self._full(folder)
             # An object store lists a folder's own marker among its entries.
-            return sorted(
-                e["name"].rstrip("/").rsplit("/", 1)[-1]
-                for e in found
-                if e["type"] == kind and e["name"].rstrip("/") != whole
-            )
+            return [e for e in found if e["type"] == kind and e["name"].rstrip("/") != whole]
 
         with self._read_told(folder):
-            return self._do("list", folder, names)
+            return self._do("list", folder, entries)
 
     def _full(self, path: str) -> str:
         return f"{self._base}/{path}" if path else self._base
@@ -319,6 +322,10 @@ class FileLayer:
         if self.is_local:
             return getattr(error, "strerror", None) or str(error)
         return reason_of(error, self._fs)
+
+
+def _names(entries: list[dict[str, Any]]) -> list[str]:
+    return sorted(str(entry["name"]).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
 
 def _sync(path: str | Path) -> None:

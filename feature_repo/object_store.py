@@ -52,13 +52,13 @@ def refuse_secrets(url: str) -> None:
     # Azure's URLs name the container before the @.
     if user and (":" in user[1] or not kind.endswith(("abfs", "abfss"))):
         raise BadInputError(
-            f"a {kind}:// URL with credentials is not taken, since URLs are stored and shown: leave them out, and give "
+            f"credentials in a {kind}:// URL are not taken, since URLs are stored and shown: leave them out, and give "
             "them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as AWS_PROFILE, or as FSSPEC_<KIND>_<OPTION>"
         )
     if "?" in url:
         raise BadInputError(
-            f"a {kind}:// URL with a query is not taken, since URLs are stored and shown, and a query may hold a "
-            "signature: leave out what begins with the question mark"
+            f"a query in a {kind}:// URL is not taken, since URLs are stored and shown, and it may hold a signature: "
+            "leave out what begins with the question mark"
         )
 
 
