@@ -30,9 +30,8 @@ from feature_repo.recipe import Recipe
 # 20 minutes of sound are 77 MB; utterances of like length meet in a window that large.
 WINDOW_S = 1200.0
 WINDOW_BYTES = 256 << 20  # of what extractors of frames keep of them, over the clips of a window
-WINDOW_CLIPS = (
-    128  # what meets in batches depends on these alone, not on where or with what else it is computed
-)
+# Also the clips of a block: what meets in a batch is the same whatever engine computes it.
+WINDOW_CLIPS = 128
 BLOCK_ITEMS = 512  # texts that one process computes before it gives anything; a whole number of batches
 _SOUND_BYTES = SAMPLE_RATE * 4  # a second
 _LIBRARIES = (
@@ -185,7 +184,9 @@ class Runner:
             return
         work = _work(self.extractors[block.extractor], block.missing)
         self._load(work.extractor)
-        yield from self._batches(work, [Item(name, text, None, said) for name, text, said in block.texts])
+        yield from self._batches(
+            work, [Item(name, text, None, language) for name, text, language in block.texts]
+        )
 
     def _works(self, missing: Mapping[str, Sequence[str]]) -> list[_Work]:
         return [work for extractor in self.extractors if (work := _work(extractor, missing)).lacking]
@@ -202,11 +203,13 @@ class Runner:
         else:
             rows = rows.with_columns(text=pl.lit("", pl.String))
         rows = rows.select("utterance_id", pl.col("text").fill_null(""), "language")
-        costs = [extractor.cost(Item(name, text, None, said)) for name, text, said in rows.iter_rows()]
+        costs = [
+            extractor.cost(Item(name, text, None, language)) for name, text, language in rows.iter_rows()
+        ]
         rows = rows[np.argsort(-np.array(costs), kind="stable")]
         batch = extractor.settings.batch_size
         for piece in rows.iter_slices(batch * max(1, BLOCK_ITEMS // batch)):
-            yield [Item(name, text, None, said) for name, text, said in piece.iter_rows()]
+            yield [Item(name, text, None, language) for name, text, language in piece.iter_rows()]
 
     def _said(self, extractor: Extractor) -> pl.DataFrame:
         """The manifest with the words that the extractor reads: the corpus's, or what was heard."""
