@@ -35,7 +35,7 @@ def reading_app(feast: FeatureStore, registry_ttl_s: int, hide: Callable[[object
         registry_ttl_s: seconds after which new views and services are seen.
         hide: takes secrets out of an error's text.
     """
-    app = get_app(feast, registry_ttl_s)
+    app: FastAPI = get_app(feast, registry_ttl_s)
     app.router.routes = [route for route in app.router.routes if getattr(route, "path", "") in _KEPT]
     app.title = "affectstore feature server"
     served: set[str] = set()  # views that were found to be: a view's layout never changes

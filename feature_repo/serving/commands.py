@@ -214,4 +214,4 @@ def _client_configuration(store: Store, host: str, port: int, cert: Path | None)
     client = {"project": raw["project"], "provider": "local", "registry": registry, "offline_store": offline}
     client |= {"auth": raw["auth"]} if "auth" in raw else {}
     client |= {"entity_key_serialization_version": 3}
-    return yaml.safe_dump(client, sort_keys=False)
+    return str(yaml.safe_dump(client, sort_keys=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 from feature_repo.feast_store import open_feast
@@ -26,6 +27,7 @@ def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lam
 
     Raises:
         BadInputError: the address is open to others without authentication and TLS, or the port is taken.
+        SystemExit: at the end.
     """
     feast = open_feast(store)
     check_address(at.host, feast.config.auth_config.type, at.cert, at.key)
@@ -35,7 +37,7 @@ def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lam
 
     from feature_repo.errors import BadInputError
 
-    class ReadingServer(OfflineServer):  # type: ignore[misc]  # Feast ships no types
+    class ReadingServer(OfflineServer):
         """Feast's server without what writes: a store's tables are written by extraction alone."""
 
         def offline_write_batch(self, command: dict[str, Any], key: str) -> None:
@@ -50,11 +52,18 @@ def serve_flight(store: Store, at: Listening, *, ready: Callable[[], None] = lam
     certificates = [(at.cert.read_bytes(), at.key.read_bytes())] if at.cert and at.key else []
     location = f"grpc+{'tls' if certificates else 'tcp'}://{at.host}:{at.port}"
     try:
-        server = ReadingServer(feast, location=location, host=at.host, tls_certificates=certificates)
+        server: Any = ReadingServer(feast, location=location, host=at.host, tls_certificates=certificates)
     except OSError as error:
         raise BadInputError(f"can't listen at {at.host}:{at.port}: {error}") from error
+    # Arrow stops the server and then raises the signal anew, for whoever listened before.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _end)
     ready()
     try:
-        server.serve()  # SIGINT and SIGTERM end it
+        server.serve()
     finally:
         server.shutdown()
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)

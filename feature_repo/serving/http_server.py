@@ -75,7 +75,7 @@ def serve_http(
 
     app = reading_app(feast, registry_ttl_s, lambda error: hide_secrets(store, error))
 
-    class Application(FeastServeApplication):  # type: ignore[misc]  # Feast ships no types
+    class Application(FeastServeApplication):
         """Gunicorn with Feast's settings for it, and our application."""
 
         def __init__(self, **options: Any) -> None:

@@ -66,7 +66,6 @@ class PostgresBackend:
         return sql.Identifier(self.schema, table)
 
     def _connection(self) -> AbstractContextManager[Any]:
-        found: AbstractContextManager[Any] = self.feast.provider.online_store._get_conn(
-            self.feast.config, autocommit=True
-        )
+        online: Any = self.feast.provider.online_store
+        found: AbstractContextManager[Any] = online._get_conn(self.feast.config, autocommit=True)
         return found

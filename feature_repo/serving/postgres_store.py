@@ -25,14 +25,14 @@ _PATIENCE_S = 5
 _CONNECTIONS = 8  # of each process; a read takes a millisecond
 
 
-class PooledPostgresOnlineStoreConfig(PostgreSQLOnlineStoreConfig):  # type: ignore[misc]  # Feast ships no types
+class PooledPostgresOnlineStoreConfig(PostgreSQLOnlineStoreConfig):
     """Feast's own settings under our type's name."""
 
     type: Literal["feature_repo.serving.postgres_store.PooledPostgresOnlineStore"] = POSTGRES_STORE  # type: ignore[assignment]
     max_conn: int = _CONNECTIONS
 
 
-class PooledPostgresOnlineStore(PostgreSQLOnlineStore):  # type: ignore[misc]  # Feast ships no types
+class PooledPostgresOnlineStore(PostgreSQLOnlineStore):
     """PostgreSQL, with a connection for each read at once; one that failed is not used again."""
 
     def __init__(self) -> None:

@@ -26,7 +26,8 @@ class RedisBackend:
 
     def __init__(self, feast: FeatureStore) -> None:
         self.feast = feast
-        self.client: Any = feast.provider.online_store._get_client(feast.config.online_store)
+        online: Any = feast.provider.online_store
+        self.client: Any = online._get_client(feast.config.online_store)
         self._loaded = f"affectstore:{feast.project}:loaded"
 
     def holds(self, view: str) -> bool:

@@ -18,23 +18,25 @@ _TRIES_MORE = 2  # a connection that a restart broke is made anew by the first
 _FIRST_WAIT_S = 0.05
 
 
-class PromptRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]  # Feast ships no types
+class PromptRedisOnlineStoreConfig(RedisOnlineStoreConfig):
     """Feast's own settings under our type's name."""
 
     type: Literal["feature_repo.serving.redis_store.PromptRedisOnlineStore"] = REDIS_STORE  # type: ignore[assignment]
 
 
-class PromptRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]  # Feast ships no types
+class PromptRedisOnlineStore(RedisOnlineStore):
     """Redis, asked three times within a quarter of a second."""
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
-        if not self._client:
-            super()._get_client(online_store_config)
-            self._client.set_retry(Retry(ExponentialBackoff(base=_FIRST_WAIT_S), _TRIES_MORE))
-        return self._client
+        known = self._client
+        client: Any = super()._get_client(online_store_config)
+        if not known:
+            client.set_retry(Retry(ExponentialBackoff(base=_FIRST_WAIT_S), _TRIES_MORE))
+        return client
 
     async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> Any:
-        if not self._client_async:
-            await super()._get_client_async(online_store_config)
-            self._client_async.set_retry(AsyncRetry(ExponentialBackoff(base=_FIRST_WAIT_S), _TRIES_MORE))
-        return self._client_async
+        known = self._client_async
+        client: Any = await super()._get_client_async(online_store_config)
+        if not known:
+            client.set_retry(AsyncRetry(ExponentialBackoff(base=_FIRST_WAIT_S), _TRIES_MORE))
+        return client
