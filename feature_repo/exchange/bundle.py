@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from feature_repo.errors import BadInputError
-from feature_repo.manifest import MANIFEST_SCHEMA, read_rows
+from feature_repo.manifest import read_rows
 from feature_repo.recipe import Recipe
 from feature_repo.steps import Steps
 from feature_repo.terms import Terms
@@ -25,6 +25,7 @@ FACTS = "affectstore"  # what formats with names call the facts, and what follow
 ROWS = "affectstore_rows"
 
 Array = npt.NDArray[Any]
+Segment = tuple[int, Array]  # of so many rows, all steps one after another
 Values = npt.NDArray[np.float32] | Steps
 
 
@@ -170,13 +171,16 @@ def facts_from_text(text: str) -> dict[str, Any]:
     return dict(facts)
 
 
-def bundle_from(facts: Mapping[str, Any], rows: pl.DataFrame, values: Mapping[str, Array]) -> Bundle:
+def bundle_from(
+    facts: Mapping[str, Any], rows: pl.DataFrame, values: Mapping[str, Array | Sequence[Segment]]
+) -> Bundle:
     """A bundle as it was exported; values that were changed since are refused.
 
     Args:
         facts: :meth:`Bundle.facts`.
         rows: :meth:`Bundle.rows`.
-        values: by slot, pooled ``[rows, width]``, or all steps one after another ``[sum of n, width]``.
+        values: by slot, pooled ``[rows, width]``, or all steps one after another ``[sum of n, width]``, which may be
+            in several segments.
 
     Raises:
         BadInputError: parts that do not fit together.
@@ -199,22 +203,20 @@ def bundle_from(facts: Mapping[str, Any], rows: pl.DataFrame, values: Mapping[st
         raise BadInputError(f"the export is damaged: {error}") from error
 
 
-def _slot(name: str, told: Mapping[str, Any], rows: pl.DataFrame, values: Array) -> ExportedSlot:
+def _slot(
+    name: str, told: Mapping[str, Any], rows: pl.DataFrame, values: Array | Sequence[Segment]
+) -> ExportedSlot:
     recipe = Recipe.from_identity(told["recipe"])
     if recipe.fingerprint != told["fingerprint"]:
         raise BadInputError(f"{name}: the recipe was changed since it was exported as {told['fingerprint']}")
     present = rows[f"{name}/present"].to_numpy(writable=True)
     lengths = rows[f"{name}/n"].to_numpy(writable=True)
-    shape = (int(lengths.sum()) if recipe.layout == "steps" else rows.height, recipe.width)
-    dtype = np.dtype(recipe.dtype if recipe.layout == "steps" else "float32")
-    if values.shape != shape or values.dtype != dtype:
-        raise BadInputError(
-            f"{name}: values {values.dtype} {list(values.shape)} where the recipe says {dtype} {list(shape)}"
-        )
-    held: Values = values
     if recipe.layout == "steps":
-        start = np.cumsum(lengths, dtype=np.int64) - lengths
-        held = Steps(recipe.width, dtype, lengths, (values,), np.zeros(len(lengths), np.int32), start)
+        segments = [(rows.height, values)] if isinstance(values, np.ndarray) else list(values)
+        held: Values = _steps(name, recipe, lengths, segments)
+    else:
+        held = np.asarray(values)
+        _check(name, held, (rows.height, recipe.width), np.dtype(np.float32))
     slot = ExportedSlot(
         recipe,
         {str(key): str(value) for key, value in told["provenance"].items()},
@@ -229,6 +231,24 @@ def _slot(name: str, told: Mapping[str, Any], rows: pl.DataFrame, values: Array)
     return slot
 
 
-def manifest_columns() -> list[str]:
-    """Names of a bundle's rows that are the manifest's."""
-    return list(MANIFEST_SCHEMA)
+def _steps(name: str, recipe: Recipe, lengths: npt.NDArray[np.int32], segments: Sequence[Segment]) -> Steps:
+    counts = [count for count, _ in segments]
+    if sum(counts) != len(lengths):
+        raise BadInputError(f"{name}: values of {sum(counts):,} rows where there are {len(lengths):,}")
+    dtype = np.dtype(recipe.dtype)
+    start = np.zeros(len(lengths), np.int64)
+    first = 0
+    for count, values in segments:
+        here = lengths[first : first + count].astype(np.int64)
+        _check(name, values, (int(here.sum()), recipe.width), dtype)
+        start[first : first + count] = np.cumsum(here) - here
+        first += count
+    which = np.repeat(np.arange(len(segments), dtype=np.int32), counts)
+    return Steps(recipe.width, dtype, lengths, tuple(values for _, values in segments), which, start)
+
+
+def _check(name: str, values: Array, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+    if values.shape != shape or values.dtype != dtype:
+        raise BadInputError(
+            f"{name}: values {values.dtype} {list(values.shape)} where the recipe says {dtype} {list(shape)}"
+        )

@@ -141,7 +141,9 @@ def _found(data: object) -> str:
         turns = next((value for value in entry.values() if _length(value)), None)
         first = turns[0] if turns is not None else None
         vector = (
-            f"vectors of {len(first)}" if _length(first) and not isinstance(first, str) else f"{first!r:.20}"
+            f"vectors of {_length(first)}"
+            if _length(first) and not isinstance(first, str)
+            else f"{first!r:.20}"
         )
         told.append(f"dict of {len(entry)} with {vector}")
     return f"{len(told)} entries ({', '.join(told)})"

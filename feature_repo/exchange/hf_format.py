@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import BadInputError, UnknownNameError
-from feature_repo.exchange.bundle import FACTS, Bundle, ExportedSlot, bundle_from, facts_from_text
+from feature_repo.exchange.bundle import FACTS, Bundle, ExportedSlot, Segment, bundle_from, facts_from_text
 from feature_repo.exchange.exporting import licences_text
 from feature_repo.exchange.flat_values import batches_of_rows
 from feature_repo.exchange.foreign import (
@@ -82,7 +82,7 @@ class HuggingFaceFormat(Format):
             staged.unlink(missing_ok=True)
 
     def read(self, path: Path) -> Bundle | None:
-        """The bundle; its values are copied into memory slot by slot."""
+        """The bundle; sequences are mapped, vectors copied into memory slot by slot."""
         if not (path / _FACTS).is_file():
             return None
         facts = facts_from_text((path / _FACTS).read_text("utf-8"))
@@ -224,23 +224,28 @@ def _one(path: Path) -> pa.Table:
             return pa.ipc.open_stream(source).read_all()
 
 
-def _exported(column: pa.ChunkedArray, recipe: Mapping[str, Any]) -> Array:
-    """An exported slot's values as one array: ``[rows, width]``, or all steps one after another."""
+def _exported(column: pa.ChunkedArray, recipe: Mapping[str, Any]) -> Array | list[Segment]:
+    """An exported slot's values: ``[rows, width]``, or the steps of each chunk where they lie in the file."""
     width = int(recipe["width"])
-    if recipe["layout"] != "steps":
-        whole = np.zeros((len(column), width), np.float32)
-        place = 0
-        for chunk in column.chunks:
-            present = pl.Series(chunk.is_valid()).to_numpy()
-            flat = pl.Series(chunk.flatten()).to_numpy()
-            whole[place : place + len(chunk)][present] = flat.reshape(-1, width)
-            place += len(chunk)
-        return whole
-    flats = [_numbers(chunk.flatten().flatten()) for chunk in column.chunks]
-    dtype = np.dtype(recipe.get("dtype", "float32"))
-    return (
-        (np.concatenate(flats) if flats else np.empty(0, dtype)).astype(dtype, copy=False).reshape(-1, width)
-    )
+    if recipe["layout"] == "steps":
+        return [(len(chunk), _steps_of(chunk, width)) for chunk in column.chunks]
+    whole = np.zeros((len(column), width), np.float32)
+    place = 0
+    for chunk in column.chunks:
+        present = pl.Series(chunk.is_valid()).to_numpy()
+        flat = _numbers(chunk.flatten())
+        whole[place : place + len(chunk)][present] = flat.reshape(-1, width)
+        place += len(chunk)
+    return whole
+
+
+def _steps_of(chunk: pa.Array, width: int) -> Array:
+    # By the offsets: flattening lists of which some are null copies them. A null one is empty, as it was written.
+    bounds = _numbers(chunk.offsets)
+    if not len(bounds):
+        return _numbers(chunk.values.values.slice(0, 0)).reshape(0, width)
+    vectors = chunk.values.slice(int(bounds[0]), int(bounds[-1] - bounds[0]))
+    return _numbers(vectors.flatten()).reshape(-1, width)
 
 
 def _numbers(flat: pa.Array) -> Array:
