@@ -168,6 +168,9 @@ def facts_from_text(text: str) -> dict[str, Any]:
         raise BadInputError(
             f"an export of format {number}, this version reads formats up to {FORMAT}: install a newer affectstore"
         )
+    for key in ("slots", "licences", "labels"):
+        if not isinstance(facts.get(key), dict):
+            raise BadInputError(f"the export's facts are damaged: {key!r} is not what it was")
     return dict(facts)
 
 

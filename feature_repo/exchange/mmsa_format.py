@@ -113,15 +113,15 @@ class MmsaFormat(Format):
             return None
         facts = facts_from_text(data[FACTS])
         rows = rows_from_bytes(data[ROWS])
-        order = {utterance_id: index for index, utterance_id in enumerate(rows["utterance_id"])}
         try:
+            order = {utterance_id: index for index, utterance_id in enumerate(rows["utterance_id"])}
             values = {
                 slot: _unpadded(
                     data, key, order, rows[f"{slot}/n"].to_numpy(), facts["slots"][slot]["recipe"]
                 )
                 for slot, key in dict(facts["mmsa"]).items()
             }
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, pl.exceptions.PolarsError) as error:
             raise BadInputError(f"{path} is a damaged export: {error}") from error
         return bundle_from(facts, rows, values)
 

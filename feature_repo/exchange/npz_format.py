@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -94,7 +95,16 @@ def read_arrays(path: Path) -> dict[str, Array]:
                 for entry in archive.infolist()
                 if entry.filename.endswith(".npy")
             }
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        OSError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,  # an encrypted one
+    ) as error:
         raise BadInputError(f"{path} is no NumPy archive that can be read without pickle: {error}") from error
 
 

@@ -355,3 +355,20 @@ def test_a_file_of_mmsa_comes_in_by_modality_and_split(tmp_path, lengths):
     path.write_bytes(pickle.dumps({"a": 1}))
     with pytest.raises(BadInputError, match="keys 'a'; MMSA's have train, valid, test"):
         tables(store, path)
+
+
+def test_an_interrupted_import_keeps_what_it_stored_and_goes_on_from_there(store, tmp_path):
+    path = npz(tmp_path, ids=np.array(IDS), feats=VECTORS)
+    (table,) = tables(store, path)
+    seen = []
+
+    def interrupt(count):
+        seen.append(count)
+        if len(seen) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_table(store, table, source(path), modality="text", on_rows=interrupt)
+    done = import_table(store, table, source(path), modality="text")
+    assert (done.report.computed, done.report.views[done.view].up_to_date) == (2, 4)
+    check_vectors(store, done)

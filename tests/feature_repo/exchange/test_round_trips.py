@@ -1,5 +1,7 @@
 """What is exported and imported is equal: over every format that does both, in every layout."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -203,3 +205,28 @@ def test_a_forgotten_utterance_is_not_brought_back(tmp_path):
     restore(other, bundle)
     assert gone not in other.manifest()["utterance_id"].to_list()
     assert gone not in other.table(TEXT.view).live_keys()["utterance_id"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda facts: facts | {"affectstore": 2}, "newer affectstore"),
+        (lambda facts: facts | {"slots": 3}, "'slots'"),
+        (lambda facts: facts | {"slots": {"text": {"view": "x"}}}, "damaged"),
+        (
+            lambda facts: facts | {"slots": {"text": facts["slots"]["text"] | {"fingerprint": "0" * 64}}},
+            "recipe was",
+        ),
+        (lambda facts: facts | {"labels": {"scheme": "seven", "classes": 7}}, "damaged"),
+        (lambda facts: [], "damaged"),
+    ],
+)
+def test_an_export_whose_facts_were_changed_is_refused(tmp_path, change, told):
+    store = make_store(tmp_path / "one", (TEXT,), 6)
+    path, _ = written(store, "npz", [TEXT.view], tmp_path)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    facts = change(json.loads(str(arrays["affectstore"])))
+    np.savez(path, **(arrays | {"affectstore": np.array(json.dumps(facts))}))
+    with pytest.raises(BadInputError, match=told):
+        format_to_read(path).read(path)
