@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from feature_repo.compaction import compact, gc
+from feature_repo.erasure import forget
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.fill import fill
 from feature_repo.mirror import mirror_of
@@ -314,3 +315,15 @@ def test_answers_import_neither_torch_nor_feast_nor_pandas(store):
     )
     arguments = [sys.executable, "-c", code, store.root, str(store.cache.parent)]
     assert json.loads(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout) == [10]
+
+
+def test_who_is_forgotten_is_found_no_more_and_leaves_no_norm_behind(store):
+    before = store.similar("text", "c/06", k=3)["utterance_id"].to_list()
+    assert before[0] == "c/13"
+    forget(store, ["c/13"])
+    vector = of(store, "c/06")
+    assert pairs(store.similar("text", "c/06", k=3)) == by_hand(store, vector, leave={"c/06"}, k=3)
+    assert "c/13" not in store.similar("text", vector, k=50)["utterance_id"]
+    left = {path.parent.name for path in (mirror_of(store).folder / TEXT.view).glob("part-*/norms.bin")}
+    assert left
+    assert left <= {name.removesuffix(".parquet") for name in store.table(TEXT.view).parts()}
