@@ -33,7 +33,7 @@ QUARANTINE = "quarantine"
 # keeps: the same way for every reader.
 NEWEST_FIRST = ("created_timestamp", "part", "row")
 _LISTINGS = 5  # a part that gc or quarantine took between listing and reading is looked for in a new listing
-_FOOTERS_AT_ONCE = 16
+_REMOTE_READS = 16
 _COPIED_AT_ONCE = 4096  # rows; keeps a copied part of wide sequences near the flush size
 # What the Parquet reader raises over a damaged file, and what a failing disk or network raises too.
 _UNREADABLE = (pa.ArrowException, OSError, ValueError)
@@ -68,6 +68,7 @@ class FeatureTable:
         # Parts never change, so what was read of one stays true as long as its name is listed.
         self._footers: dict[str, pq.FileMetaData] = {}
         self._histories: dict[str, pl.DataFrame] = {}
+        self._sizes: dict[str, int] = {}
         self._damaged: set[str] = set()
         self._live: tuple[tuple[str, ...], pl.DataFrame] = ((), pl.DataFrame(schema=_INDEX_SCHEMA))
 
@@ -93,7 +94,7 @@ class FeatureTable:
         if self.files.is_local or len(unread) < 2:
             found = map(self._footer_if_there, unread)
         else:
-            with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:  # each waits for two answers of a server
+            with ThreadPoolExecutor(_REMOTE_READS) as pool:  # each waits for two answers of a server
                 found = iter(list(pool.map(self._footer_if_there, unread)))
         for name, footer in zip(unread, found, strict=True):
             if footer is not None:
@@ -118,7 +119,7 @@ class FeatureTable:
         """
         path = self.part_path(name)
         try:
-            with self.files.open(path) as source:
+            with self.files.open(path, self._sizes.get(name)) as source:
                 footer = self._footers.get(name) or read_footer(self.recipe, name, source)
                 return pq.ParquetFile(source, metadata=footer, page_checksum_verification=True).read(
                     None if columns is None else list(columns), use_threads=True
@@ -130,7 +131,7 @@ class FeatureTable:
 
     def _read_footer(self, name: str) -> pq.FileMetaData:
         try:
-            with self.files.open(self.part_path(name)) as source:
+            with self.files.open(self.part_path(name), self._sizes.get(name)) as source:
                 return read_footer(self.recipe, name, source)
         except FileNotFoundError:
             raise
@@ -225,7 +226,7 @@ class FeatureTable:
             names = self.parts()
             unread = [name for name in names if name not in self._histories]
             try:
-                with ThreadPoolExecutor(4) as pool:
+                with ThreadPoolExecutor(4 if self.files.is_local else _REMOTE_READS) as pool:
                     for name, frame in zip(unread, pool.map(self._read_history, unread), strict=True):
                         self._histories[name] = frame
                 return names

@@ -73,8 +73,12 @@ class FileLayer:
         with self._read_told(path):
             return self._do("read", path, lambda: cast("bytes", self._fs.cat_file(self._full(path))))
 
-    def open(self, path: str) -> BinaryIO:
+    def open(self, path: str, size: int | None = None) -> BinaryIO:
         """The file opened for random reads; the caller closes it.
+
+        Args:
+            path: the file.
+            size: its bytes, where a listing told them: from an object store a small one comes in one request.
 
         Raises:
             FileNotFoundError: it does not exist.
@@ -83,7 +87,9 @@ class FileLayer:
         with self._read_told(path):
             if self.is_local:
                 return self._do("read", path, lambda: cast(BinaryIO, self._fs.open(self._full(path), "rb")))
-            return self._do("read", path, lambda: cast(BinaryIO, open_object(self._fs, self._full(path))))
+            return self._do(
+                "read", path, lambda: cast(BinaryIO, open_object(self._fs, self._full(path), size))
+            )
 
     def write(self, path: str, data: bytes) -> None:
         """Write the file whole, replacing one that is there.

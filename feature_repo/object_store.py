@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import errno
+import io
 import re
 from typing import Any, cast
 
@@ -13,9 +14,10 @@ from feature_repo.errors import BadInputError
 
 _S3 = ("s3://", "s3a://")
 _USER = re.compile(r"://([^/@]*)@")
-_BLOCK = (
-    4 * 2**20
-)  # bytes read at once of an opened file: its small columns come in one request, a large one alone
+# Bytes: to open a small object and read its end and its columns would be three requests or more.
+_WHOLE = 2**20
+# Bytes read at once of a larger one: its small columns come in one request, a large column alone.
+_BLOCK = 4 * 2**20
 
 
 def open_filesystem(root: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -67,8 +69,10 @@ def is_private(fs: fsspec.AbstractFileSystem) -> bool:
     return "memory" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 
-def open_object(fs: fsspec.AbstractFileSystem, path: str) -> Any:
-    """An object opened for random reads, of which little more is fetched than what is read."""
+def open_object(fs: fsspec.AbstractFileSystem, path: str, size: int | None = None) -> Any:
+    """An object opened for random reads: a small one fetched whole, of another little more than what is read."""
+    if size is not None and size <= _WHOLE:
+        return io.BytesIO(fs.cat_file(path))
     return fs.open(path, "rb", block_size=_BLOCK)
 
 
