@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from feature_repo.errors import BadInputError
@@ -23,7 +24,8 @@ _LOOPBACK = ("localhost", "127.0.0.1")
 _STORE_BYTES = 512 << 20  # of shared memory, for blocks that wait and outcomes on their way
 _ANSWER_S = 5.0  # in which a cluster's head answers a first call; Ray itself waits for minutes
 # Ray's Unix sockets lie below its temporary folder, and their paths may have 107 bytes.
-_LONGEST_FOLDER = 24
+_LONGEST_FOLDER = 16
+_FOLDER = "asray"
 
 
 @dataclass(frozen=True)
@@ -199,5 +201,11 @@ def _answers(host: str, port: int) -> None:
 
 
 def _temporary_folder() -> str:
-    base = tempfile.gettempdir()
-    return tempfile.mkdtemp(prefix="ray-", dir=base if len(base) <= _LONGEST_FOLDER else "/tmp")
+    """A new folder for Ray's sockets and logs; those of runs that were killed are removed."""
+    base = Path(tempfile.gettempdir())
+    if len(str(base)) > _LONGEST_FOLDER:
+        base = Path("/tmp")
+    for left in base.glob(f"{_FOLDER}-*-*"):
+        if not Path("/proc", left.name.split("-")[1]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{_FOLDER}-{os.getpid()}-", dir=base)

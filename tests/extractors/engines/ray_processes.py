@@ -27,28 +27,44 @@ def prepare_ray(patch: pytest.MonkeyPatch) -> None:
     patch.setenv("OMP_NUM_THREADS", "1")
 
 
-def ray_processes() -> set[int]:
-    """Ids of the processes that are of some Ray."""
-    found = set()
+def ray_processes(ancestor: int) -> set[int]:
+    """Ids of Ray's processes that another one started, itself or through others; other people's Ray is left out."""
+    parents, rays = {}, set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 command = (folder / "cmdline").read_bytes().decode(errors="replace")
-                zombie = ") Z " in (folder / "stat").read_text(errors="replace")
+                state, parent = (folder / "stat").read_text(errors="replace").rpartition(") ")[2].split()[:2]
             except OSError:
                 continue  # it has ended
-            if not zombie and any(word in command for word in _RAY):
-                found.add(int(folder.name))
-    return found
+            parents[int(folder.name)] = int(parent)
+            if state != "Z" and any(word in command for word in _RAY):
+                rays.add(int(folder.name))
+    return {each for each in rays if ancestor in _line(each, parents)}
 
 
-def wait_until_gone(before: set[int], seconds: float = 150.0) -> None:
-    """Wait for every process of a Ray that was not there before to end; after a kill its agents take a minute.
+def _line(process: int, parents: dict[int, int]) -> list[int]:
+    line = []
+    while process := parents.get(process, 0):
+        line.append(process)
+    return line
+
+
+def wait_until_gone(processes: set[int], seconds: float = 150.0) -> None:
+    """Wait for processes to end; after a kill Ray's agents take a minute.
 
     Raises:
         AssertionError: some stay.
     """
+    assert processes, "nothing of Ray was there"
     deadline = time.monotonic() + seconds
-    while left := ray_processes() - before:
+    while left := {each for each in processes if _alive(each)}:
         assert time.monotonic() < deadline, f"processes of Ray are left: {sorted(left)}"
         time.sleep(0.2)
+
+
+def _alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False

@@ -2,9 +2,11 @@
 
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
+from extractors.engines import ray_cluster
 from extractors.engines.ray_cluster import RayPlace, Workers, connected, room
 from feature_repo.errors import BadInputError
 
@@ -86,3 +88,18 @@ def test_no_room_is_told_with_what_there_is(monkeypatch):
     monkeypatch.setattr(ray, "nodes", lambda: [node(4), node(2)])
     with pytest.raises(BadInputError, match="2 nodes with 6 cores and 0 GPUs"):
         room(RayPlace(gpus_per_worker=1))
+
+
+def test_what_killed_runs_left_is_removed_and_what_runs_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("extractors.engines.ray_cluster._LONGEST_FOLDER", 1000)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    running, killed, other = (
+        tmp_path / name for name in ("asray-1-abc", f"asray-{2**22 + 1}-abc", "elsewhere")
+    )
+    for folder in (running, killed, other):
+        folder.mkdir()
+        (folder / "log").write_text("")
+    made = ray_cluster._temporary_folder()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [running.name, other.name, Path(made).name]
+    )

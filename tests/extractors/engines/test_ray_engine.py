@@ -31,13 +31,13 @@ def ray_of_this_module():
     """One Ray for the module: starting it takes most of the time."""
     from extractors.engines.ray_cluster import connected
 
-    before = ray_processes()
     with pytest.MonkeyPatch.context() as patch:
         prepare_ray(patch)
         patch.setattr("extractors.engines.ray_cluster.cores", lambda: 2)
         with connected(RAY):
             yield
-    wait_until_gone(before)
+            started = ray_processes(os.getpid())
+    wait_until_gone(started)
 
 
 def store_of(folder: Path, rows: pl.DataFrame) -> Store:
@@ -183,12 +183,12 @@ def wait_for_rows(store: Store, count: int, process: subprocess.Popen[str]) -> i
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_driver_that_is_ended_leaves_no_process_and_is_resumed(tmp_path, ended_by):
     store = store_of(tmp_path, texts(60))
-    before = ray_processes()
     process = start(store, tmp_path / "run.py", 0.15)
     wait_for_rows(store, 8, process)
+    started = ray_processes(process.pid)
     process.send_signal(ended_by)
     process.communicate(timeout=60)
-    wait_until_gone(before)
+    wait_until_gone(started)
     store = open_store(store.root, cache=str(store.cache))
     (view,) = store.views()
     kept = stored(store, view).height

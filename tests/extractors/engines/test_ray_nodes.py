@@ -1,5 +1,7 @@
 """Several Ray nodes on this machine, one of them killed half way."""
 
+import os
+
 import pytest
 
 from tests.extractors.engines.ray_processes import prepare_ray, ray_processes, wait_until_gone
@@ -12,7 +14,6 @@ STORE_BYTES = 100 << 20
 @pytest.fixture
 def cluster(monkeypatch):
     """A head without cores and two nodes of one core, each with processes of its own, on loopback."""
-    before = ray_processes()
     prepare_ray(monkeypatch)
     from ray.cluster_utils import Cluster
 
@@ -23,17 +24,18 @@ def cluster(monkeypatch):
         made.wait_for_nodes()
         yield made
     finally:
+        started = ray_processes(os.getpid())
         made.shutdown()
-    wait_until_gone(before)
+    wait_until_gone(started)
 
 
 def test_a_node_that_is_killed_half_way_costs_no_row(tmp_path, cluster):
     store = store_of(tmp_path, texts(80))
     process = start(store, tmp_path / "run.py", 0.2, cluster.address, workers=2)
     wait_for_rows(store, 12, process)
-    alive = ray_processes()
+    alive = ray_processes(os.getpid())
     cluster.remove_node(cluster.workers[0], allow_graceful=False)
-    assert len(ray_processes() & alive) < len(alive)
+    assert len(ray_processes(os.getpid()) & alive) < len(alive)
     told, _ = process.communicate(timeout=180)
     assert process.returncode == 0
     assert told.splitlines()[-1] == "computed 80"
@@ -43,10 +45,10 @@ def test_a_node_that_is_killed_half_way_costs_no_row(tmp_path, cluster):
 
 
 def test_a_cluster_outlives_the_run_that_used_it(tmp_path, cluster):
-    before = ray_processes()
+    before = ray_processes(os.getpid())
     store = store_of(tmp_path, texts(8))
     process = start(store, tmp_path / "run.py", 0.0, cluster.address, workers=2)
     told, _ = process.communicate(timeout=120)
     assert told.splitlines()[-1] == "computed 8"
     check_letters(store)
-    assert len(ray_processes() & before) >= 3  # the raylets; workers come and go
+    assert len(ray_processes(os.getpid()) & before) >= 3  # the raylets; workers come and go
