@@ -92,6 +92,7 @@ def serve_http(
         graceful_timeout=_STOP_S,
         keyfile=at.key and str(at.key),
         certfile=at.cert and str(at.cert),
+        control_socket_disable=True,  # it would lie in the user's home folder, one for all servers
         when_ready=lambda server: ready(),
     ).run()
 

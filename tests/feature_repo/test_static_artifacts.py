@@ -1,0 +1,62 @@
+"""Plain ``feast serve`` on an open address ends before it answers, and says what it wants."""
+
+from pathlib import Path
+
+import click
+import pytest
+
+from feature_repo.feast_import import import_feast
+from feature_repo.static_artifacts import load_artifacts
+
+YAML = """
+project: p
+provider: local
+registry: {registry_type: sql, path: 'sqlite:///x.db'}
+entity_key_serialization_version: 3
+"""
+OIDC = "auth: {type: oidc, auth_discovery_url: 'https://issuer.example/openid', client_id: reader}\n"
+
+
+class _EndedError(Exception):
+    pass
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """What happens when a Feast command starts its server: the exit code, or None when it goes on."""
+    import_feast()
+
+    def ended(code: int) -> None:
+        raise _EndedError(code)
+
+    monkeypatch.setattr("os._exit", ended)
+
+    def start(command: str, host: str, cert: str = "", key: str = "", more: str = "") -> int | None:
+        path = Path(tmp_path, "feature_store.yaml")
+        path.write_text(YAML + more)
+        context = click.Context(click.Command(command), obj={"CHDIR": tmp_path, "FS_YAML_FILE": path})
+        context.params = {"host": host, "tls_cert_path": cert, "tls_key_path": key}
+        try:
+            with context:
+                load_artifacts(None)
+        except _EndedError as error:
+            return int(error.args[0])
+        return None
+
+    return start
+
+
+def test_an_open_address_ends_the_server_and_loopback_does_not(started, tmp_path, capsys):
+    pem = tmp_path / "file.pem"
+    pem.write_text("")
+    assert started("serve", "127.0.0.1") is None
+    assert started("serve", "0.0.0.0") == 4  # gunicorn starts no other worker then
+    assert "error: 0.0.0.0 can be reached from other machines" in capsys.readouterr().err
+    assert started("serve", "0.0.0.0", str(pem), str(pem)) == 4
+    assert started("serve", "0.0.0.0", more=OIDC) == 4
+    assert started("serve", "0.0.0.0", str(pem), str(pem), OIDC) is None
+    assert started("ui", "0.0.0.0") is None
+
+
+def test_without_a_feast_command_nothing_is_asked():
+    load_artifacts(None)
