@@ -73,6 +73,8 @@ def pull(
 
     What others made lists of: [cyan]affectstore pull text --part audio-text/test --selection unseen[/cyan]
 
+    Whole, with recipes and licences, for another store or program: [cyan]affectstore export[/cyan]
+
     Two views of one slot: [cyan]affectstore pull raw=text_sentence_1a2b3c4d adapted=text_mlp_5e6f7a8b[/cyan]
     """
     from feature_repo.conversations import Dialogues

@@ -54,6 +54,18 @@ def ingest(
     name: Annotated[
         str | None, typer.Option("--name", help="Another name for the corpus: its ids start with it.")
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Its terms, which go with every export.", show_default="the reader's"),
+    ] = None,
+    shareable: Annotated[
+        bool | None,
+        typer.Option(
+            "--shareable/--not-shareable",
+            help="Whether these terms let it be passed on.",
+            show_default="the reader's",
+        ),
+    ] = None,
     root: RootOption = None,
 ) -> None:
     """Read a corpus into the store: one manifest row per utterance. Again after a change: only what differs counts.
@@ -65,6 +77,7 @@ def ingest(
     from extractors.corpora.registry import reader
     from extractors.corpora.stand_ins.stand_in import MADE_UP, name_in_store, stand_in_corpus
     from feature_repo.store import open_store
+    from feature_repo.terms import Terms
 
     found = reader(corpus)
     given: dict[str, Any] = {}
@@ -83,6 +96,9 @@ def ingest(
     rows = found.read(folder, name=name, **given)
     with _hashing(rows) as on_file:
         terms = found.terms if stand_in_corpus(folder) is None else MADE_UP
+        if licence is not None or shareable is not None:
+            # Whether other terms allow it is for who states them to say: the reader's answer was to its own.
+            terms = Terms(licence or terms.licence, shareable)
         report = store.write_manifest(name or found.name, rows, on_file, terms)
     _tell(report, store.manifest([report.corpus]))
 

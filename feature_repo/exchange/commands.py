@@ -221,8 +221,8 @@ def import_file(
 ) -> None:
     """Take in features that were computed elsewhere. The same file again computes nothing; a changed one is a new view.
 
-    An export comes back as the very views that it was; anything else gets a recipe of its own with the file's digest.
-    Pickles are read without running anything in them.
+    An export comes back as the very views that it was, so take it from whom you trust with your numbers; anything else
+    gets a recipe of its own with the file's digest. Pickles are read without running anything in them.
 
     Example: [cyan]affectstore import meld.npz --with-manifest[/cyan]
 
@@ -237,7 +237,8 @@ def import_file(
         store.catalog.set(profile, {})  # a name that no profile can have is told before anything is read
     kind = format_to_read(file, format_name)
     foreign = bool(array or ids or layout or mapping or pattern != "{id}")
-    bundle = None if foreign else kind.read(file)
+    with err.status(f"reading {file.name}"):
+        bundle = None if foreign else kind.read(file)
     if with_manifest and bundle is None:
         raise BadInputError(f"{file} is read as no export, so it brings no manifest; ingest the corpus first")
     views: dict[str, str] = {}
@@ -330,7 +331,8 @@ def _import(
         raise BadInputError(f"{store.root} has no utterances; start with `affectstore ingest CORPUS FOLDER`")
     asked = ForeignRequest(tuple(array or ()), ids or "", layout or "", (corpora or [""])[0])
     if tables is None:
-        tables = kind.tables(file, asked, manifest)
+        with err.status(f"reading {file.name}"):
+            tables = kind.tables(file, asked, manifest)
     if modality and len(tables) > 1:
         raise BadInputError(
             f"--as {modality} for {len(tables)} arrays ({', '.join(table.name for table in tables)}): "

@@ -11,6 +11,7 @@ from feature_repo import console
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.exchange.registry import format_names
 from feature_repo.store import open_store
+from feature_repo.terms import Terms
 from tests.feature_repo.exchange.planted_exchange import (
     ADAPTED,
     SPEECH,
@@ -165,3 +166,16 @@ def test_ingest_records_the_reader_s_terms_and_a_stand_in_s_are_its_own(store, t
     run("ingest", "table", "mine.csv", "--name", "mine", "--map", "utterance_id=id", "--map", "text=words")
     assert store.manifests.terms("mine").licence == "your own data"
     assert store.manifests.terms("mine").redistributable is None
+    again = (
+        "ingest",
+        "table",
+        "mine.csv",
+        "--name",
+        "mine",
+        "--map",
+        "utterance_id=id",
+        "--map",
+        "text=words",
+    )
+    run(*again, "--licence", "ours alone", "--not-shareable")
+    assert store.manifests.terms("mine") == Terms("ours alone", False)
