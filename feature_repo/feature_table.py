@@ -92,10 +92,10 @@ class FeatureTable:
         ]
         unread = [name for name in listed if name not in self._footers]
         if self.files.is_local or len(unread) < 2:
-            found = map(self._footer_if_there, unread)
+            found = [self._footer_if_there(name) for name in unread]
         else:
-            with ThreadPoolExecutor(_REMOTE_READS) as pool:  # each waits for two answers of a server
-                found = iter(list(pool.map(self._footer_if_there, unread)))
+            with ThreadPoolExecutor(_REMOTE_READS) as pool:  # each waits for a server's answer
+                found = list(pool.map(self._footer_if_there, unread))
         for name, footer in zip(unread, found, strict=True):
             if footer is not None:
                 self._footers[name] = footer

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import polars as pl
 
+from feature_repo.errors import StoreReadError
+from feature_repo.object_store import refuse_secrets
+from feature_repo.remote_errors import is_failure, reason_of
+
 _CHUNK = 4 * 2**20
 
 
@@ -80,12 +84,19 @@ def _inspect(uri: str, before: MediaFile | None) -> MediaFile:
 def _inspect_remote(uri: str, before: MediaFile | None) -> MediaFile:
     from fsspec.core import url_to_fs
 
+    refuse_secrets(uri)
     files, path = url_to_fs(uri)
-    size, mtime = int(files.size(path)), int(files.modified(path).timestamp() * 1e9)
-    if before and (before.media_size, before.media_mtime_ns) == (size, mtime):
-        return before
-    with files.open(path, "rb") as source:
-        return MediaFile(uri, _digest(source.read), size, mtime)
+    try:
+        size, mtime = int(files.size(path)), int(files.modified(path).timestamp() * 1e9)
+        if before and (before.media_size, before.media_mtime_ns) == (size, mtime):
+            return before
+        with files.open(path, "rb") as source:
+            return MediaFile(uri, _digest(source.read), size, mtime)
+    except Exception as error:
+        # Not this file but all of them: no credentials, or a server that does not answer.
+        if isinstance(error, OSError | ValueError) or not is_failure(error):
+            raise
+        raise StoreReadError(f"cannot read {uri}: {reason_of(error, files)}") from error
 
 
 def _digest(read: Callable[[int], bytes]) -> str:
