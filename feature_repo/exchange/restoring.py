@@ -79,7 +79,7 @@ def restore(
     for name in whole_slots(store, bundle) if slots is None else slots:
         slot = bundle.slots[name]
         recipe = slot.recipe
-        told = {**slot.provenance, **({"imported from": source} if source else {})}
+        told = {**slot.provenance, **({"restored from": source} if source else {})}
         store.ensure_table(recipe, told)
         rows = pl.DataFrame(
             {"utterance_id": bundle.manifest["utterance_id"], "content_key": slot.content_keys}

@@ -8,10 +8,12 @@ import pytest
 
 from feature_repo.errors import BadInputError
 from feature_repo.exchange.exporting import bundle_of, write_export
+from feature_repo.exchange.foreign import ForeignTable
+from feature_repo.exchange.importing import Source, import_table
 from feature_repo.exchange.registry import format_named, format_names, format_to_read
 from feature_repo.exchange.restoring import restorable, restore, restore_manifest
 from feature_repo.fill import fill
-from feature_repo.outcome import Fault
+from feature_repo.outcome import Fault, Features
 from feature_repo.pull import Selection
 from feature_repo.records import live_rows
 from feature_repo.steps import Steps
@@ -83,7 +85,7 @@ def test_an_export_comes_back_as_the_very_views_in_a_store_with_the_same_manifes
     same(other.pull(slots, join="outer"), expected)
     for view in expected.views.values():
         assert other.recipe(view) == store.recipe(view)
-        assert other.provenance(view) == {**store.provenance(view), "imported from": path.name}
+        assert other.provenance(view) == {**store.provenance(view), "restored from": path.name}
         assert live_rows(other, view).equals(live_rows(store, view))  # notes and further columns
     again = restore(other, format_to_read(path, name).read(path))
     assert sum(each.report.computed for each in again) == 0
@@ -192,6 +194,22 @@ def test_a_derived_view_comes_back_with_its_input_and_never_without(tmp_path):
     with pytest.raises(BadInputError, match="--detach"):
         restore(third, alone)
     assert third.views() == []
+
+
+def test_an_imported_table_can_be_exported_again_and_keeps_its_recipe(tmp_path):
+    store = make_store(tmp_path / "one", (TEXT,))
+    ids = [name for name in store.manifest()["utterance_id"] if name.startswith("c/")][:9]
+    values = np.arange(1, 28, dtype=np.float32).reshape(9, 3)
+    table = ForeignTable("a", ids, "pooled", 3, "float32", lambda row: Features(values[row]))
+    done = import_table(store, table, Source("theirs.npz", "ab" * 32, "npz", note="Ann's"), modality="face")
+    path, expected = written(store, "safetensors", [done.view], tmp_path)
+    other = empty_store(tmp_path / "two")
+    bundle = format_to_read(path).read(path)
+    restore_manifest(other, bundle)
+    restore(other, bundle)
+    same(other.pull([done.view], join="outer"), expected)
+    assert other.recipe(done.view).settings["note"] == "Ann's"
+    assert other.provenance(done.view)["imported from"] == "theirs.npz"
 
 
 def test_a_forgotten_utterance_is_not_brought_back(tmp_path):
