@@ -43,6 +43,7 @@ SERVICE_KEYS = {
     "restart",
     "security_opt",
     "shm_size",
+    "stop_grace_period",
     "user",
     "volumes",
 }

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.store import open_store
+from feature_repo.store import init_store, open_store
+from tests.extractors.engines.ray_processes import prepare_ray
 from tests.s3_servers import Bucket
 from tests.servers import RedisServer, free_port
 from tests.test_infra import INFRA, SERVICES, command_of
@@ -67,7 +70,10 @@ def is_healthy(service: str, environment: Mapping[str, str], changes: Mapping[st
         line = ["sh", "-c", *line]
     elif line[0] == "python":
         line[0] = sys.executable
-    done = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, timeout=30)
+    try:
+        done = subprocess.run(line, env={**os.environ, **environment}, capture_output=True, timeout=30)
+    except subprocess.TimeoutExpired:  # as the engine has it
+        return False
     return done.returncode == 0
 
 
@@ -292,3 +298,56 @@ def test_the_offline_server_comes_up_and_wants_a_token(cluster: Cluster) -> None
             )
             with pytest.raises(flight.FlightError, match=r"(?i)token|authenticat|authoriz"):
                 client.get_flight_info(described)
+
+
+# --- Ray -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ray_folder() -> Iterator[Path]:
+    """Ray's temporary folder, short for its sockets; afterwards no process that names it is left."""
+    import psutil
+
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    yield folder
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in word for word in process.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.long
+def test_ray_computes_for_whoever_has_its_token(
+    tmp_path: Path, ray_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_ray(monkeypatch)
+    monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    store = init_store(str(tmp_path / "store"), cache=str(tmp_path / "cache"))
+    names = [f"c/{number}" for number in range(20)]
+    store.write_manifest("c", pl.DataFrame({"utterance_id": names, "text": names, "language": "en"}))
+    port = free_port()
+    mode = {"RAY_AUTH_MODE": SERVICES["ray-head"]["environment"]["RAY_AUTH_MODE"]}
+    known, wrong = {**mode, "RAY_AUTH_TOKEN": "a1" * 24}, {**mode, "RAY_AUTH_TOKEN": "b2" * 24}
+    # A second node would want this machine's outer address, so that the head computes here.
+    changes = {"--port=6379": f"--port={port}", "--num-cpus=0": "--num-cpus=1", "=1000000000": "=100000000"}
+    head = [*command("ray-head", changes), "--node-ip-address=127.0.0.1", f"--temp-dir={ray_folder}"]
+    check = {"127.0.0.1:6379": f"127.0.0.1:{port}"}
+    extract = [str(BIN / "affectstore"), "extract", "-e", "hashing", "-s", "width=16", "--engine", "ray"]
+    extract += ["--ray-address", f"127.0.0.1:{port}", "--root", str(tmp_path / "store")]
+
+    def extracted(environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        whole = {**os.environ, **environment}
+        return subprocess.run(extract, env=whole, capture_output=True, text=True, timeout=PATIENCE_S)
+
+    log = tmp_path / "head.log"
+    with running(head, known, log):
+        until(lambda: "Ray runtime started" in log.read_text(), "no head", log)
+        until(lambda: is_healthy("ray-head", known, check), "no healthy head", log)
+        refused = extracted(wrong)
+        assert refused.returncode == 1, refused.stdout + refused.stderr
+        assert not store.views()
+        done = extracted(known)
+        assert done.returncode == 0, done.stdout + done.stderr
+    (view,) = store.views()
+    assert sorted(store.table(view).live_keys()["utterance_id"]) == sorted(names)
