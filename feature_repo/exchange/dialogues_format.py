@@ -14,7 +14,7 @@ from feature_repo.exchange.dialogue_layouts import DialogueLayout, layout_of
 from feature_repo.exchange.dialogue_matching import match_by_texts, meld_id, same_words
 from feature_repo.exchange.foreign import ForeignRequest, ForeignTable, as_name, features_of, stored_type
 from feature_repo.exchange.format import Format
-from feature_repo.exchange.mmsa_format import outermost
+from feature_repo.exchange.pickle_kind import outermost
 from feature_repo.exchange.registry import register_format
 from feature_repo.exchange.restricted_unpickler import read_pickle
 from feature_repo.outcome import Fault, Outcome

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickletools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +25,7 @@ from feature_repo.exchange.bundle import (
 from feature_repo.exchange.exporting import licences_text
 from feature_repo.exchange.foreign import ForeignRequest, ForeignTable, as_name, named_table
 from feature_repo.exchange.format import Format
+from feature_repo.exchange.pickle_kind import outermost
 from feature_repo.exchange.portable_pickler import write_pickle
 from feature_repo.exchange.registry import register_format
 from feature_repo.exchange.restricted_unpickler import read_pickle
@@ -151,31 +151,6 @@ class MmsaFormat(Format):
             self._loaded[path] = data
         found: dict[str, Any] = self._loaded[path]
         return found
-
-
-def outermost(path: Path) -> str | None:
-    """Kind of the first object of a pickle file: ``dict``, ``sequence``, or None of anything else."""
-    if not path.is_file():
-        return None
-    with path.open("rb") as source:
-        first = source.read(1)
-        if first not in (b"\x80", b"(", b"}", b"]"):
-            return None
-        source.seek(0)
-        try:
-            seen: list[str] = []
-            for opcode, _, _ in pickletools.genops(source):
-                if opcode.name in ("PROTO", "FRAME"):
-                    continue
-                seen.append(opcode.name)
-                if seen[0] == "MARK" and len(seen) == 1:
-                    continue
-                break
-        except (ValueError, EOFError):
-            return None
-    if seen[:1] == ["EMPTY_DICT"] or seen == ["MARK", "DICT"]:
-        return "dict"
-    return "sequence" if seen[:1] in (["MARK"], ["EMPTY_LIST"]) else None
 
 
 def mmsa_slots(bundle: Bundle) -> dict[str, str]:
