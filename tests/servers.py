@@ -113,6 +113,7 @@ class RedisServer(_Server):
             "requirepass": self.password,
             "save": '""',
             "appendonly": "yes",
+            "appendfsync": "no",  # with others a write may wait for an earlier sync, and be lost by a kill
         }
         path = self.folder / "redis.conf"
         path.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
