@@ -38,13 +38,13 @@ _registering = threading.Lock()
 _registered: dict[str, dict[str, str]] = {}  # kind of file system: the environment that it was opened in
 
 
-class PartsOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]  # Feast is not typed
+class PartsOfflineStoreConfig(DuckDBOfflineStoreConfig):
     """The settings of DuckDB's offline store."""
 
     type: str = "feature_repo.feast_offline.PartsOfflineStore"
 
 
-class PartsOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]  # Feast is not typed
+class PartsOfflineStore(DuckDBOfflineStore):
     """DuckDB over feature tables on a local disk or an object store."""
 
     @staticmethod
