@@ -118,7 +118,7 @@ def test_a_changed_record_replaces_the_one_that_was_loaded(store):
 def test_a_forgotten_utterance_takes_its_speaker_s_rows_with_it(store, database, monkeypatch):
     materialize(store)
     if database == "other":  # erasure may use nothing but Feast's own interface then
-        monkeypatch.setattr("feature_repo.online.is_in_sqlite", lambda feast: False)
+        monkeypatch.setattr("feature_repo.serving.online_backend.is_in_sqlite", lambda feast: False)
     forget(store, ["c/1"])
     assert lookup(store, "reference", ["ann", "bob"])["reference_clips"].to_list() == [None, 0]
     # The others' words are theirs; how well ann's other face fits was computed from the one that went.
