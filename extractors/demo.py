@@ -155,7 +155,10 @@ def steps(demo: Demo) -> list[Step]:
         Step("An empty store.", ("init",), needed=True),
         Step(
             "Read the corpus: one manifest row per utterance. Missing clips are counted, not hidden.",
-            ("ingest", "meld", str(demo.corpus), "--media", media, "--name", NAME),
+            (
+                *("ingest", "meld", str(demo.corpus), "--media", media, "--name", NAME),
+                *("--licence", "Made up by affectstore: use it as you like.", "--shareable"),
+            ),
             needed=True,
         ),
         Step("Who speaks: 'Woman' is somebody else in another dialogue, 'All' is nobody.", ("speakers",)),
