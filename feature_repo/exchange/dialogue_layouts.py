@@ -5,6 +5,7 @@ Each was read off the data loaders that unpack them; nothing is guessed, and ano
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -143,7 +144,7 @@ def _found(data: object) -> str:
         vector = (
             f"vectors of {_length(first)}"
             if _length(first) and not isinstance(first, str)
-            else f"{first!r:.20}"
+            else f"{reprlib.repr(first):.20}"
         )
         told.append(f"dict of {len(entry)} with {vector}")
     return f"{len(told)} entries ({', '.join(told)})"

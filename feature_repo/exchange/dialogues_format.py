@@ -46,6 +46,8 @@ class DialoguesFormat(Format):
         entries = dict(zip(layout.entries, data, strict=True))
         there = layout.vectors()
         names = list(asked.arrays) or [name for name in there if name in _AS]
+        if not names:
+            raise BadInputError(f"{path} has {', '.join(there)}; name those that are wanted with --array")
         for name in names:
             if name not in there:
                 raise UnknownNameError(f"array of layout {layout.name}", name, there)

@@ -108,6 +108,8 @@ def named_table(
         raise BadInputError(f"array {name!r} has {rows:,} rows, and there are {len(ids):,} ids")
     if lengths is not None and len(lengths) != rows:
         raise BadInputError(f"array '{name}_lengths' has {len(lengths):,} entries for {rows:,} rows")
+    if lengths is not None and (np.asarray(lengths) < 0).any():
+        raise BadInputError(f"array '{name}_lengths' has entries below zero")
     if offsets is not None and not (
         offsets[0] == 0 and offsets[-1] == len(array) and (np.diff(offsets) >= 0).all()
     ):

@@ -134,6 +134,13 @@ def import_file(
         bundle = None if foreign else kind.read(file)
     if with_manifest and bundle is None:
         raise BadInputError(f"{file} is read as no export, so it brings no manifest; ingest the corpus first")
+    if bundle is not None and not detach and (modality or corpus or note):
+        raise BadInputError(
+            f"{file} is an export, whose views come back as they were: --as, --corpus and --note are for what others "
+            "computed, or go with --detach; name an array with --array to take it as such"
+        )
+    if mapping and pattern != "{id}":
+        raise BadInputError("--id and --map both say how an utterance id is made; give one of them")
     views: dict[str, str] = {}
     failed = 0
     try:
@@ -293,12 +300,11 @@ def _tell_imported(done: Sequence[Imported]) -> None:
     )
     for each in done:
         counts = each.report.views[each.view]
-        failed = counts.faulted + counts.skipped_faults
         numbers = (
             each.rows,
             counts.computed + counts.copied,
             counts.up_to_date,
-            failed,
+            counts.faulted,
             len(each.unknown),
             each.lacking,
         )

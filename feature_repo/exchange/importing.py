@@ -228,6 +228,7 @@ def import_table(
         [recipe],
         compute,
         ids=list(places),
+        retry_faults=True,  # what the manifest says may be why, such as a text that was mended since
         provenance={recipe.view: {"imported from": source.name}},
         on_progress=on_rows,
     )

@@ -104,6 +104,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
         KeyError,
         NotImplementedError,
         RuntimeError,  # an encrypted one
+        MemoryError,  # one that declares more than there is
     ) as error:
         raise BadInputError(f"{path} is no NumPy archive that can be read without pickle: {error}") from error
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickletools
 from pathlib import Path
+
+_HEAD = 64  # bytes that tell; more are not read, whatever size an opcode declares
 
 
 def outermost(path: Path) -> str | None:
@@ -14,18 +17,18 @@ def outermost(path: Path) -> str | None:
         first = source.read(1)
         if first not in (b"\x80", b"(", b"}", b"]"):
             return None
-        source.seek(0)
-        try:
-            seen: list[str] = []
-            for opcode, _, _ in pickletools.genops(source):
-                if opcode.name in ("PROTO", "FRAME"):
-                    continue
-                seen.append(opcode.name)
-                if seen[0] == "MARK" and len(seen) == 1:
-                    continue
-                break
-        except (ValueError, EOFError):
-            return None
+        head = io.BytesIO(first + source.read(_HEAD))
+    try:
+        seen: list[str] = []
+        for opcode, _, _ in pickletools.genops(head):
+            if opcode.name in ("PROTO", "FRAME"):
+                continue
+            seen.append(opcode.name)
+            if seen[0] == "MARK" and len(seen) == 1:
+                continue
+            break
+    except (ValueError, EOFError):
+        return None
     if seen[:1] == ["EMPTY_DICT"] or seen == ["MARK", "DICT"]:
         return "dict"
     return "sequence" if seen[:1] in (["MARK"], ["EMPTY_LIST"]) else None

@@ -11,6 +11,7 @@ import collections
 import math
 import pickle
 import pickletools
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -156,7 +157,7 @@ class _Dtype:
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) < 5:
-            raise RefusedPickleError(f"the state of a number type is {state!r:.80}")
+            raise RefusedPickleError(f"the state of a number type is {_shown(state)}")
         order, parts = state[1], state[2:5]
         if any(part is not None for part in parts) or order not in ("<", ">", "|", "="):
             raise RefusedPickleError("it has a structured number type; arrays of plain numbers are read")
@@ -173,7 +174,7 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise RefusedPickleError(f"the state of an array is {state!r:.80}")
+            raise RefusedPickleError(f"the state of an array is {_shown(state)}")
         _, shape, dtype, fortran, data = state
         built = _built(shape, dtype, data, "F" if fortran else "C")
         self.value, self.items = built.value, built.items
@@ -181,11 +182,11 @@ class _Array:
 
 def _built(shape: object, dtype: object, data: object, order: str) -> _Array:
     if not isinstance(dtype, _Dtype):
-        raise RefusedPickleError(f"an array has the number type {dtype!r:.80}")
+        raise RefusedPickleError(f"an array has the number type {_shown(dtype)}")
     if isinstance(shape, int):
         shape = (shape,)
     if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
-        raise RefusedPickleError(f"an array has the shape {shape!r:.80}")
+        raise RefusedPickleError(f"an array has the shape {_shown(shape)}")
     count = math.prod(shape)
     if dtype.value.kind == "O":
         if not isinstance(data, list) or len(data) != count:
@@ -207,7 +208,7 @@ def _dtype(spec: object, *_: object) -> _Dtype:
     if isinstance(spec, bytes):
         spec = spec.decode("ascii")
     if not isinstance(spec, str) or len(spec) > 16:
-        raise RefusedPickleError(f"a number type is named {spec!r:.80}")
+        raise RefusedPickleError(f"a number type is named {_shown(spec)}")
     value = np.dtype(spec)
     if value.kind not in _KINDS or value.names is not None or value.subdtype is not None:
         raise RefusedPickleError(f"an array has the number type {spec!r}")
@@ -236,7 +237,7 @@ def _scalar(dtype: object, data: object) -> Any:
 
 def _encode(text: object, encoding: object = "latin1") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise RefusedPickleError(f"it encodes as {encoding!r:.40}")
+        raise RefusedPickleError(f"it encodes as {_shown(encoding)}")
     return text.encode("latin1")
 
 
@@ -251,7 +252,7 @@ def _bytes(*arguments: object) -> bytes:
 
 def _map(*arguments: object) -> _Map:
     if len(arguments) > 1 or not all(isinstance(each, list | dict) for each in arguments):
-        raise RefusedPickleError(f"it makes a dictionary of {arguments!r:.80}")
+        raise RefusedPickleError(f"it makes a dictionary of {_shown(arguments)}")
     return _Map(*arguments)
 
 
@@ -262,7 +263,7 @@ def _default_map(*arguments: object) -> _Map:
 
 def _set(*arguments: object) -> frozenset[Any]:
     if len(arguments) > 1 or not all(isinstance(each, list | tuple) for each in arguments):
-        raise RefusedPickleError(f"it makes a set of {arguments!r:.80}")
+        raise RefusedPickleError(f"it makes a set of {_shown(arguments)}")
     return frozenset(*arguments)
 
 
@@ -285,6 +286,11 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     **{(module, name): _Callable(_bytes) for module in _BUILTINS for name in ("bytes", "bytearray")},
     **{(module, name): _Name() for module in _BUILTINS for name in ("list", "dict", "int", "float", "str")},
 }
+
+
+def _shown(found: object) -> str:
+    # Not all of it: a list of one list twice, and so on, is short in a file and endless in words.
+    return reprlib.repr(found)[:80]
 
 
 def _resolved(found: Any, known: dict[int, Any], depth: int) -> Any:

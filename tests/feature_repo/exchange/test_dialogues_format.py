@@ -133,6 +133,27 @@ def test_by_default_text_audio_and_visual_come_in_as_text_speech_and_face(store,
         read(store, path, arrays=("roberta1",))
 
 
+def test_a_layout_of_four_roberta_layers_wants_one_named(store, tmp_path):
+    path = tmp_path / "features.pkl"
+    path.write_bytes(pickle.dumps(planted(LAYOUTS["iemocap-cosmic"])))
+    with pytest.raises(BadInputError, match="roberta1, roberta2, roberta3, roberta4; name .* --array"):
+        read(store, path)
+
+
+def test_a_text_that_was_mended_here_lets_its_turn_in(store, tmp_path):
+    path = tmp_path / "features.pkl"
+    path.write_bytes(pickle.dumps(planted(LAYOUTS["meld-mmgcn"])))
+    rows = store.manifest(["meld"]).select("utterance_id", "dialogue_id", "turn", "text")
+    wrong = pl.when(pl.col("utterance_id") == "meld/dev/dia0_utt1").then(pl.lit("Else.")).otherwise("text")
+    for texts, faults in ((wrong, 1), (pl.col("text"), 0)):
+        store.write_manifest("meld", rows.with_columns(text=texts))
+        (table,) = read(store, path, arrays=("audio",))
+        done = import_table(store, table, source(path))
+        assert done.report.views[done.view].faulted == faults
+        assert store.faults.entries(done.view).height == faults
+    assert store.pull([done.view]).ids == rows["utterance_id"].to_list()
+
+
 @pytest.mark.parametrize("name", ["meld-mmgcn", "iemocap-dialoguernn"])
 def test_a_turn_that_says_something_else_here_is_a_fault(store, tmp_path, name):
     path = tmp_path / "features.pkl"

@@ -72,6 +72,20 @@ def test_what_is_exported_is_taken_in_by_another_store(store, tmp_path):
     assert open_store(other.root).pull(["text"]).snapshot() == store.pull(["text"]).snapshot()
 
 
+@pytest.mark.parametrize("option", [("--as", "face"), ("--corpus", "c"), ("--note", "of Ann's")])
+def test_what_an_export_has_no_use_for_is_refused_and_not_passed_over(store, option):
+    run("export", "text", "-o", "x.npz")
+    with pytest.raises(BadInputError, match="--as, --corpus and --note are for what others computed"):
+        run("import", "x.npz", *option)
+
+
+def test_an_id_is_made_in_one_way(store, tmp_path):
+    np.savez("y.npz", ids=np.array(["d0_u0"]), a=np.ones((1, 2)))
+    (tmp_path / "ids.csv").write_text("source,utterance_id\nd0_u0,c/d0_u0\n")
+    with pytest.raises(BadInputError, match="--id and --map"):
+        run("import", "y.npz", "--as", "text", "--id", "c/{id}", "--map", "ids.csv")
+
+
 def test_a_corpus_that_is_not_here_is_told_and_the_rest_taken(store, tmp_path):
     run("export", "text", "-o", "x.npz")
     other = empty_store(tmp_path / "two")

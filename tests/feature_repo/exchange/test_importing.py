@@ -1,6 +1,8 @@
 """Tables of others: ids by pattern and mapping, what the gate refuses, once and again, and files that are no tables."""
 
 import hashlib
+import io
+import zipfile
 
 import numpy as np
 import polars as pl
@@ -257,6 +259,7 @@ def test_ids_by_pattern_and_by_a_mapping(store, tmp_path):
             "where the rows",
         ),
         ({"ids": np.array(IDS), "a": padded(), "a_lengths": np.array([1])}, {}, "1 entries for 6 rows"),
+        ({"ids": np.array(IDS), "a": padded(), "a_lengths": np.array([-1] * 6)}, {}, "below zero"),
         ({"ids": VECTORS, "a": VECTORS}, {"arrays": ("a",)}, "not a list of names"),
         ({"ids": np.array(IDS), "a": VECTORS.astype(complex)}, {"arrays": ("a",)}, "complex"),
     ],
@@ -265,6 +268,16 @@ def test_files_that_are_no_tables_are_told_what_is_wrong(store, tmp_path, arrays
     path = npz(tmp_path, **arrays)
     with pytest.raises(BadInputError, match=told):
         tables(store, path, **asked)
+
+
+def test_an_archive_that_declares_more_than_there_is_memory_is_refused(store, tmp_path):
+    header = io.BytesIO()
+    told = {"descr": "<f4", "fortran_order": False, "shape": (2**45,)}
+    np.lib.format.write_array_header_1_0(header, told)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", header.getvalue())
+    with pytest.raises(BadInputError, match="x.npz"):
+        tables(store, tmp_path / "x.npz")
 
 
 def test_an_unknown_array_is_told_those_there_are_and_objects_are_never_unpickled(store, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from feature_repo.errors import BadInputError
+from feature_repo.exchange.pickle_kind import outermost
 from feature_repo.exchange.restricted_unpickler import read_pickle
 
 PLAIN = {
@@ -233,6 +234,35 @@ def test_declared_sizes_beyond_the_file_cost_no_memory(tmp_path):
             load(tmp_path, b"\x80\x02" + size)
     with pytest.raises(BadInputError):
         load(tmp_path, b"\x80\x02cnumpy\nndarray\n(J\xff\xff\xff\x7f\x85tR.")
+
+
+def test_a_list_of_one_list_twice_and_so_on_is_refused_in_few_words(tmp_path):
+    endless: list = [1]
+    for _ in range(200):
+        endless = [endless, endless]
+    named = pickle.dumps(Named(endless), 0)
+    for data in (named, named.replace(b"numpy\ndtype", b"numpy\nndarray")):
+        with pytest.raises(BadInputError) as told:
+            load(tmp_path, data)
+        assert len(str(told.value)) < 400
+
+
+class Named:
+    """Pickled as a number type with that name."""
+
+    def __init__(self, name: object) -> None:
+        self.name = name
+
+    def __reduce__(self):
+        return np.dtype, (self.name,)
+
+
+def test_what_a_pickle_begins_with_is_told_without_reading_what_it_declares(tmp_path):
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04\x8e" + struct.pack("<Q", 2**50))  # BINBYTES8 of a pebibyte
+    assert outermost(path) is None
+    path.write_bytes(pickle.dumps({"a": "b" * 500}))
+    assert outermost(path) == "dict"
 
 
 def test_depth_and_circles_are_refused(tmp_path):
