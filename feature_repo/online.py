@@ -21,7 +21,7 @@ from feature_repo.registry import open_registered
 from feature_repo.serving.online_backend import online_backend
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureStore, FeatureView
 
     from feature_repo.feature_table import FeatureTable
     from feature_repo.store import Store
@@ -68,13 +68,15 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
         backend = online_backend(feast)
         lost = not backend.holds(view)
         if lost:  # of which Feast's registry knows nothing
+            registered = _unloaded(feast, registered)
             feast.provider.online_store.update(feast.config, [], [registered], [], [], partial=True)
     # Without an interval the online table is new and empty, whatever was noted for an earlier one.
     first = full or lost or not registered.materialization_intervals
     known = frozenset() if first else loaded_parts(store, view)
-    parts = frozenset(table.parts())
-    fresh = {name for name in parts - known if not _repeats(table, name, known)}
+    # Of one moment: a part that a compaction merges meanwhile must not count as loaded without its rows.
     history = table.history()
+    parts = frozenset(history["part"].unique())
+    fresh = {name for name in parts - known if not _repeats(table, name, known)}
     now = datetime.now(UTC)
     earliest = min(history.filter(pl.col("part").is_in(list(fresh)))["created_timestamp"], default=now)
     # Another writer's clock may be ahead of ours. All newer rows are in the range, so that a part which became visible
@@ -86,6 +88,18 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
         backend.note(view)
     save_loaded_parts(store, view, known | parts)
     return loaded
+
+
+def _unloaded(feast: FeatureStore, view: FeatureView) -> FeatureView:
+    """The view as one that was never loaded: until all of it is back, nobody is answered, not even after a kill."""
+    if not view.materialization_intervals:
+        return view
+    anew = view.from_proto(view.to_proto())
+    anew.materialization_intervals = []
+    # Applied over a view that is there, Feast keeps its intervals.
+    feast.registry.delete_feature_view(view.name, feast.project)
+    feast.registry.apply_feature_view(anew, feast.project)
+    return feast.get_feature_view(view.name)
 
 
 def _load_range(

@@ -12,7 +12,8 @@ from feature_repo.content import wanted_keys
 from feature_repo.erasure import forget
 from feature_repo.errors import BadInputError, UnknownNameError
 from feature_repo.feast_import import import_feast
-from feature_repo.feature_table import QuarantineWarning
+from feature_repo.feast_store import open_feast
+from feature_repo.feature_table import FeatureTable, QuarantineWarning
 from feature_repo.online import erase_online, lookup, materialize
 from feature_repo.part import Row, rows_to_arrow
 from feature_repo.services import immutable_name
@@ -111,6 +112,25 @@ def test_merging_parts_loads_nothing_again_and_changes_nothing(store):
     assert looked_up(store, ["c/1", "c/2", "c/3"]) == expected(["hello there", "good bye", None])
 
 
+def test_rows_that_are_merged_while_they_are_loaded_are_loaded(store, monkeypatch):
+    materialize(store)
+    write(store, {**TEXTS, "c/1": "hello again"})
+    read = FeatureTable.history
+    merged = []
+
+    def history(table):
+        between.undo()
+        merged.append(compact(table))
+        return read(table)
+
+    with monkeypatch.context() as between:
+        between.setattr(FeatureTable, "history", history)
+        materialize(store, ["text"])
+    assert merged[0].parts_before == 2
+    materialize(store, ["text"])
+    assert lookup(store, "text", ["c/1"])["text"].to_list() == [planted(TEXT, "hello again").tolist()]
+
+
 def test_a_damaged_part_goes_to_quarantine_and_the_others_are_loaded(store):
     write(store, {**TEXTS, "c/4": "new"})
     newest = max(store.table(TEXT.view).parts())
@@ -188,6 +208,23 @@ def test_what_was_lost_of_feast_is_made_anew(store, lost):
         lookup(store, ["text"], ["c/1"])
     assert materialize(store).rows == {SPEAKER.view: 3, TEXT.view: 3}
     assert looked_up(store, ["c/1"]) == expected(["hello"])
+
+
+def test_a_lost_online_store_answers_nobody_until_all_of_it_is_loaded_again(store, monkeypatch):
+    materialize(store)
+    Path(store.root, "feast", "online.db").unlink()
+
+    def killed(*_, **__):
+        raise OSError("killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(open_feast(store).provider.online_store), "online_write_batch", killed)
+        with pytest.raises(BadInputError, match="killed"):
+            materialize(store, ["text"])
+    with pytest.raises(BadInputError, match="is not in the online store"):
+        lookup(store, "text", ["c/1"])
+    assert materialize(store, ["text"]).rows == {TEXT.view: 3}
+    assert lookup(store, "text", ["c/1"])["text"].to_list() == [planted(TEXT, "hello").tolist()]
 
 
 def test_erased_values_are_in_no_byte_of_the_online_store_and_do_not_come_back(store):
