@@ -199,6 +199,9 @@ class Runner:
             # All rows, since what is read for one may stand in others of its dialogue.
             said = self._said(extractor)
             read = said.select("utterance_id", text=extractor.texts(said))
+            if said is self.manifest:
+                own = rows.join(said.select("utterance_id", "text"), on="utterance_id", maintain_order="left")
+                _refuse_without(own, "text")
             rows = rows.join(read, on="utterance_id", how="left", maintain_order="left")
         else:
             rows = rows.with_columns(text=pl.lit("", pl.String))
@@ -245,9 +248,10 @@ class Runner:
     def _clips(self, works: Sequence[_Work]) -> pl.DataFrame:
         """(utterance_id, media_uri, start_s, end_s) of what is decoded: like lengths meet, spans of a file too."""
         rows = self._rows(works, "utterance_id", "media_uri", "start_s", "end_s", "media_size")
+        _refuse_without(rows, "media_uri")
         order = [
             -pl.col("media_size").fill_null(0),
-            pl.col("media_uri").fill_null(""),
+            pl.col("media_uri"),
             pl.col("start_s").fill_null(0),
         ]
         return rows.sort(order, maintain_order=True).drop("media_size")
@@ -259,7 +263,7 @@ class Runner:
             lacking = [work.extractor for work in works if utterance_id in work.lacking]
             sound = any(extractor.needs == "audio" for extractor in lacking)
             watchers = [extractor for extractor in lacking if isinstance(extractor, FrameExtractor)]
-            requests.append(ClipRequest(utterance_id, str(uri), start_s, end_s, sound, watchers))
+            requests.append(ClipRequest(utterance_id, uri, start_s, end_s, sound, watchers))
         return requests
 
     def _window(
@@ -312,6 +316,17 @@ class Runner:
         load(extractor, self.device)
         self._ready.append(extractor)
         self.loaded.append(extractor.name)
+
+
+def _refuse_without(rows: pl.DataFrame, column: str) -> None:
+    """Refuse rows that were imported with the keys of a text or a file alone: another would be stored as theirs."""
+    lacking = rows.filter(pl.col(column).is_null())["utterance_id"]
+    if len(lacking):
+        what = "texts" if column == "text" else "media"
+        raise BadInputError(
+            f"{len(lacking):,} utterances, such as {lacking[0]!r}, came with an export, without their {what}: ingest "
+            "their corpus on this machine first, or choose others with --corpus"
+        )
 
 
 def attempt(extractor: Extractor, batch: Sequence[Item]) -> list[Outputs]:

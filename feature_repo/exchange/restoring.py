@@ -41,6 +41,8 @@ class Restored:
 def restore_manifest(store: Store, bundle: Bundle) -> dict[str, int]:
     """Bring in the bundle's manifest rows of the corpora that the store does not have; utterances by corpus.
 
+    Their media are not here: what the file calls them is left out, since a file of that name may be another's.
+
     Raises:
         BadInputError: rows that no manifest could hold.
     """
@@ -49,6 +51,7 @@ def restore_manifest(store: Store, bundle: Bundle) -> dict[str, int]:
     for corpus in bundle.manifest["corpus"].unique().sort():
         if corpus not in known:
             rows = bundle.manifest.filter(pl.col("corpus") == corpus)
+            rows = rows.with_columns(media_uri=pl.lit(None, pl.String))
             found[corpus] = store.manifests.restore(corpus, rows, bundle.licences.get(corpus))
     return found
 

@@ -33,6 +33,21 @@ def test_each_missing_pair_comes_once_and_only_what_is_missing():
     assert sorted(key for batch in planted.batches for key in batch) == ["c/1", "c/2", "c/3"]
 
 
+@pytest.mark.parametrize(("needs", "slot", "what"), [("text", "text", "texts"), ("audio", "speech", "media")])
+def test_what_came_with_an_export_is_not_computed_from_nothing_or_from_a_file_of_the_same_name(
+    needs, slot, what
+):
+    # As `import --with-manifest` leaves it: the keys of a text and of a file, and neither of them.
+    rows = TEXTS.with_columns(
+        media_key=pl.lit("ab" * 16), text=pl.lit(None, pl.String), media_uri=pl.lit(None, pl.String)
+    )
+    planted = Planted("pa", needs, slot)
+    for compute in (Runner([planted], rows).compute, Runner([planted], rows).blocks):
+        with pytest.raises(BadInputError, match=f"2 utterances, such as 'c/1', came .* without their {what}"):
+            list(compute({view(planted, slot): ["c/1", "c/2"]}))
+    assert planted.batches == []
+
+
 def test_largest_first_in_batches_of_the_settings():
     planted = Planted("pa", "text", "text")
     list(Runner([planted], TEXTS).compute({view(planted, "text"): [f"c/{n}" for n in range(10)]}))

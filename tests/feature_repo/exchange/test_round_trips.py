@@ -121,6 +121,20 @@ def test_without_texts_nothing_that_was_said_is_in_the_file_and_the_views_come_b
     same(other.pull(slots, join="outer"), expected)
 
 
+def test_media_that_are_elsewhere_are_not_looked_for_under_their_names_here(tmp_path):
+    store = make_store(tmp_path / "one", (TEXT,))
+    rows = store.manifest(["c"]).select("utterance_id", "split", "text")
+    (tmp_path / "clip.wav").write_bytes(b"RIFF")
+    store.write_manifest("c", rows.with_columns(media_uri=pl.lit(str(tmp_path / "clip.wav"))))
+    path, _ = written(store, "npz", [TEXT.view], tmp_path)
+    other = empty_store(tmp_path / "two")
+    restore_manifest(other, format_to_read(path).read(path))
+    here, there = other.manifest(["c"]), store.manifest(["c"])
+    assert here["media_uri"].null_count() == 24
+    assert here["media_key"].to_list() == there["media_key"].to_list()
+    assert here["media_key"].null_count() == 0
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_selection_in_its_own_order_comes_back(tmp_path, name):
     store = make_store(tmp_path / "one")
