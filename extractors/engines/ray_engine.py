@@ -62,14 +62,15 @@ class RayEngine:
             missing: view to utterance ids.
 
         Raises:
-            BadInputError: Ray can't be reached or has no room, a worker can't compute (another version, weights or
-                package, media that it does not see), or utterances end every worker that computes them; everything
-                else was yielded.
+            BadInputError: Ray can't be reached, has no room or loses all that it computes, a worker can't compute
+                (another version, weights or package, media that it does not see), or utterances end every worker that
+                computes them; everything else was yielded.
         """
         awaited = {(view, each) for view, ids in missing.items() for each in ids}
         waiting = [(pickle.dumps(block), 0) for block in self.runner.blocks(missing)]
         deadly: list[str] = []
         again = False
+        fruitless = 0
         with connected(self.place):
             while waiting:
                 self._tell("starting workers")
@@ -78,17 +79,28 @@ class RayEngine:
                 )
                 workers = room(self.place, models)
                 unfinished = set(range(len(waiting)))
-                for message in self._answers([data for data, _ in waiting], workers, again):
-                    if message.kind == "refused":
-                        raise BadInputError(message.reason)
-                    if message.kind == "done":
-                        unfinished.discard(message.block)
-                    for view, utterance_id, outcome in message.outcomes:
-                        # A block that was computed again may answer twice.
-                        if (view, utterance_id) in awaited:
-                            awaited.discard((view, utterance_id))
-                            yield view, utterance_id, outcome
-                waiting = _again([waiting[place] for place in sorted(unfinished)], awaited, deadly)
+                before = len(awaited)
+                try:
+                    for message in self._answers([data for data, _ in waiting], workers, again):
+                        if message.kind == "refused":
+                            raise BadInputError(message.reason)
+                        if message.kind == "done":
+                            unfinished.discard(message.block)
+                        for view, utterance_id, outcome in message.outcomes:
+                            # A block that was computed again may answer twice.
+                            if (view, utterance_id) in awaited:
+                                awaited.discard((view, utterance_id))
+                                yield view, utterance_id, outcome
+                except Exception as error:
+                    if not _is_of_ray(error):
+                        raise
+                    # A node went with answers that had not come over. No block is to blame: all others go on.
+                    fruitless = fruitless + 1 if len(awaited) == before else 0
+                    if fruitless == _TRIES:
+                        raise BadInputError(f"Ray can't go on: {_first_line(error)}") from error
+                    waiting = [each for each in waiting if _is_awaited(pickle.loads(each[0]), awaited)]
+                else:
+                    waiting = _again([waiting[place] for place in sorted(unfinished)], awaited, deadly)
                 again = True
         if deadly:
             more = f" and {len(deadly) - _TOLD} more" if len(deadly) > _TOLD else ""
@@ -167,7 +179,7 @@ def _again(
     again: list[tuple[bytes, int]] = []
     for data, tries in lost:
         block: Block = pickle.loads(data)
-        if not any((view, each) in awaited for view, ids in block.missing.items() for each in ids):
+        if not _is_awaited(block, awaited):
             continue  # it had told everything
         if tries + 1 < _TRIES:
             again.append((data, tries + 1))
@@ -177,6 +189,20 @@ def _again(
             for half in block.halves():
                 again.append((pickle.dumps(half), 0 if len(half.utterance_ids) == 1 else tries))
     return again
+
+
+def _is_awaited(block: Block, awaited: Collection[tuple[str, str]]) -> bool:
+    return any((view, each) in awaited for view, ids in block.missing.items() for each in ids)
+
+
+def _is_of_ray(error: Exception) -> bool:
+    from ray.exceptions import RayError  # imported by then, unless it was something else that failed
+
+    return isinstance(error, RayError)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def with_absolute_files(settings: Settings) -> Settings:

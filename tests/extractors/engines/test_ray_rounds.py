@@ -72,6 +72,34 @@ def test_whoever_ends_its_workers_is_found_by_halving_and_everything_else_is_tol
     assert [max(map(len, blocks)) for blocks in engine.rounds] == [8, 8, 4, 2, 1, 1]
 
 
+def test_answers_that_went_with_their_node_are_computed_again_and_nobody_is_blamed():
+    lost = pytest.importorskip("ray").exceptions.ObjectLostError("00" * 28, None, "")
+
+    class Losing(PlayedRay):
+        def _answers(self, blocks, workers, again):
+            for message in super()._answers(blocks, workers, again):
+                if len(self.rounds) <= 2 and message.block == 1:
+                    raise lost
+                yield message
+
+    engine = Losing(lambda ids, number: set())
+    check_all(list(engine.run()))
+    assert engine.rounds == [[IDS[:8], IDS[8:16], IDS[16:]], [IDS[8:16], IDS[16:]], [IDS[16:]]]
+
+
+def test_a_ray_that_loses_everything_is_told_of():
+    lost = pytest.importorskip("ray").exceptions.ObjectLostError("00" * 28, None, "")
+
+    def losing(blocks, workers, again):
+        raise lost
+        yield
+
+    engine = PlayedRay(lambda ids, number: set())
+    engine._answers = losing
+    with pytest.raises(BadInputError, match="Ray can't go on: .*object"):
+        list(engine.run())
+
+
 def test_many_deadly_ones_are_counted():
     engine = PlayedRay(lambda ids, number: set(ids))
     with pytest.raises(BadInputError, match=r"c/00, c/01, c/02 and 17 more: every worker"):
