@@ -6,6 +6,7 @@ file until its pages are written anew; voices and faces are biometric data, so a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from feast import FeatureStore
+
+# A recipe's view. Only the three parts are the project's own: `merc_text_...` is not of the project `affect` where
+# another store's project is `affect_merc`.
+_VIEW = re.compile(r"[a-z][a-z0-9]*_[a-z][a-z0-9]*_[0-9a-f]{8}")
 
 
 class PostgresBackend:
@@ -26,7 +31,7 @@ class PostgresBackend:
 
     def holds(self, view: str) -> bool:
         """Whether the view's table is there."""
-        return f"{self.feast.project}_{view}" in self._tables()
+        return f"{self.feast.project}_{view}" in self._existing()
 
     def note(self, view: str) -> None:
         """Nothing: the table tells."""
@@ -55,6 +60,14 @@ class PostgresBackend:
                     connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(self._named(table)))
 
     def _tables(self) -> list[str]:
+        """Tables of views that the project has or had; another's of the same schema may begin with the same letters."""
+        prefix = f"{self.feast.project}_"
+        known = {f"{prefix}{view.name}" for view in self.feast.list_feature_views()}
+        return [
+            name for name in self._existing() if name in known or _VIEW.fullmatch(name.removeprefix(prefix))
+        ]
+
+    def _existing(self) -> list[str]:
         query = (
             "SELECT table_name FROM information_schema.columns WHERE table_schema = %s "
             "AND column_name = 'entity_key' AND starts_with(table_name, %s) ORDER BY table_name"

@@ -8,7 +8,9 @@ lost with them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+import functools
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 _AT_ONCE = 1000
+_PATIENCE_S = 60.0  # Redis writes hundreds of megabytes a second
 
 
 class RedisBackend:
@@ -78,10 +81,18 @@ class RedisBackend:
         return count
 
     def _write_files_anew(self) -> None:
-        # The append-only file and the last snapshot still hold what was deleted. Both commands work in the background;
-        # a service that others run may forbid them.
+        # The append-only file and the last snapshot still hold what was deleted. Both are written in the background; a
+        # service that others run may forbid the commands.
         with contextlib.suppress(ResponseError):
             if self.client.info("persistence").get("aof_enabled"):
-                self.client.bgrewriteaof()
-            elif self.client.lastsave() and self.client.config_get("save").get("save"):
-                self.client.bgsave()
+                self._begin(self.client.bgrewriteaof, "aof_rewrite_in_progress")
+        with contextlib.suppress(ResponseError):
+            if self.client.config_get("save").get("save"):
+                self._begin(functools.partial(self.client.bgsave, schedule=True), "rdb_bgsave_in_progress")
+
+    def _begin(self, write: Callable[[], object], running: str) -> None:
+        # One that is under way began before the deletion, and no second is taken beside it.
+        end = time.monotonic() + _PATIENCE_S
+        while self.client.info("persistence").get(running) and time.monotonic() < end:
+            time.sleep(0.05)
+        write()

@@ -92,6 +92,23 @@ def test_two_stores_in_one_database_do_not_see_each_other(store, urls, tmp_path)
 
 
 @pytest.mark.parametrize("server", DATABASES, indirect=True)
+def test_stores_whose_projects_begin_or_end_alike_keep_what_the_other_drops_and_forgets(
+    store, urls, tmp_path
+):
+    write_configuration(store, project="merc")
+    materialize(store)
+    others = [make_store(tmp_path / name, TEXTS) for name in ("my_merc", "merc_two")]
+    for other, name in zip(others, ("my_merc", "merc_two"), strict=True):
+        write_configuration(other, project=name, **urls)
+        materialize(other)
+    forget(store, ["c/1"])
+    drop_view(store, SPEAKER.view)
+    for other in others:
+        for slot, recipe in (("text", TEXT), ("speaker", SPEAKER)):
+            assert lookup(other, slot, ["c/1"])[slot].to_list() == [planted(recipe, "hello").tolist()]
+
+
+@pytest.mark.parametrize("server", DATABASES, indirect=True)
 def test_a_server_killed_while_it_is_loaded_is_told_and_loaded_by_running_it_again(
     store, server, monkeypatch
 ):
@@ -204,6 +221,33 @@ def test_what_is_forgotten_or_dropped_is_in_no_byte_of_the_database(store, serve
     drop_view(store, SPEAKER.view)
     assert not stored(SPEAKER, "good bye")
     assert stored(TEXT, "good bye")
+
+
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+def test_what_is_forgotten_is_in_no_snapshot_though_redis_was_writing_its_files(store, server):
+    materialize(store)
+    secret = planted(TEXT, "hello").astype("<f4").tobytes()
+    snapshot = server.folder / "dump.rdb"
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("save", "3600 1")
+        client.config_set("rdb-key-save-delay", 3000)  # microseconds: a write that is still under way
+        try:
+            client.save()
+            assert secret in snapshot.read_bytes()
+            client.bgrewriteaof()
+            forget(store, ["c/1"])
+            client.config_set("rdb-key-save-delay", 0)
+            running = ("rdb_bgsave_in_progress", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+            while any(client.info("persistence")[name] for name in running):
+                threading.Event().wait(0.02)
+            threading.Event().wait(0.3)  # Redis begins what is scheduled ten times a second
+            while any(client.info("persistence")[name] for name in running):
+                threading.Event().wait(0.02)
+        finally:
+            client.config_set("rdb-key-save-delay", 0)
+            client.config_set("save", "")
+    assert secret not in snapshot.read_bytes()
+    assert secret not in redis_bytes(server)
 
 
 @pytest.mark.parametrize("server", DATABASES, indirect=True)
