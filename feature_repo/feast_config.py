@@ -14,17 +14,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.errors import BadInputError, StoreFormatError
+from feature_repo.errors import AffectStoreError, BadInputError, StoreFormatError
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
 
 FEAST = "feast"  # folder of the registry, the online store and the configuration, below the root
 CONFIG = f"{FEAST}/feature_store.yaml"
+ONLINE_FILE = f"{FEAST}/online.db"  # the online store, where the configuration names no other
 YAML_VARIABLE = "FEAST_FS_YAML_FILE_PATH"  # Feast's own name for it
 PACKAGED = Path(__file__).parent / "feature_store.yaml"
 _PROJECT = "affectstore"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+_FILLED_IN = re.compile(r"\$\{?([A-Za-z_]\w*)")  # without braces too, where the variable is set
+_SECRET = re.compile(r"PASSW|SECRET|TOKEN|_PW", re.IGNORECASE)
 _HEADER = """\
 # Written by `affectstore feast-config`. Passwords stand in the environment's variables that are named here.
 # For the plain Feast commands: cd feature_repo, export AFFECTSTORE_ROOT=<the store> FEAST_FS_YAML_FILE_PATH=<this file>
@@ -98,9 +101,9 @@ def hide_secrets(store: Store, message: object) -> str:
     """A message without the values that the configuration takes from the environment, passwords among them."""
     told = str(message)
     try:
-        names = set(_REFERENCE.findall(configuration_text(store))) - {"AFFECTSTORE_ROOT"}
-    except BadInputError:
-        return told
+        names = set(_FILLED_IN.findall(configuration_text(store))) - {"AFFECTSTORE_ROOT"}
+    except AffectStoreError:  # the store may be what does not answer
+        names = set(filter(_SECRET.search, os.environ))
     for name in names:
         if value := os.environ.get(name):
             told = told.replace(value, f"${{{name}}}")

@@ -30,8 +30,9 @@ def open_feast(store: Store) -> FeatureStore:
     place = configuration_place(store)
     try:
         config = RepoConfig(**raw)
-    except ValueError as error:  # it tells the values, a password among them
-        raise BadInputError(f"{place} is no Feast configuration: {hide_secrets(store, error)}") from None
+    except ValueError as error:
+        told = hide_secrets(store, _without_values(error))
+        raise BadInputError(f"{place} is no Feast configuration: {told}") from None
     config.repo_path = PACKAGED.parent
     _make_folder(store)
     # Two processes that make the registry's tables at once would both find them missing.
@@ -55,6 +56,16 @@ def is_in_sqlite(feast: FeatureStore) -> bool:
 def online_path(feast: FeatureStore) -> Path:
     """The online store's SQLite file."""
     return Path(feast.config.repo_path or ".", feast.config.online_store.path)
+
+
+def _without_values(error: ValueError) -> str:
+    """What is wrong with which setting. Pydantic's own message tells values, whole or in part: passwords too."""
+    from pydantic import ValidationError  # comes with feast
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
 
 
 def _make_folder(store: Store) -> None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.errors import AffectStoreError, BadInputError, StoreReadError, UnknownNameError
-from feature_repo.feast_config import hide_secrets
+from feature_repo.feast_config import ONLINE_FILE, hide_secrets
 from feature_repo.feast_objects import common_key, is_served, make_readable, service_views
-from feature_repo.feast_store import open_feast
+from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
 from feature_repo.part import feature_columns, key_column, part_schema, superseded_by
 from feature_repo.registry import open_registered
@@ -197,6 +197,15 @@ def erase_online(
     only = {view: (key_column(store.recipe(view)), names) for view, names in (erased or {}).items()}
     with store.files.lock("materialize"), _told_of(store, "the online store could not be cleared"):
         online_backend(feast).erase(utterance_ids, only)
+        _remove_former(store, feast)
+
+
+def _remove_former(store: Store, feast: FeatureStore) -> None:
+    """Remove the SQLite file that was used before the configuration named another database: it is erased by nobody."""
+    path = store.files.local_path(ONLINE_FILE)
+    if path is not None and not (is_in_sqlite(feast) and online_path(feast).resolve() == path.resolve()):
+        for ending in ("", "-journal", "-wal", "-shm"):
+            store.files.remove(f"{ONLINE_FILE}{ending}")
 
 
 def _served_views(store: Store, slots: Sequence[str] | None, profile: str | None) -> list[str]:

@@ -33,7 +33,7 @@ class PromptRedisOnlineStore(RedisOnlineStore):
     """Redis, asked three times within a quarter of a second."""
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """Take a view's fields out of the project's hashes; Feast's own takes those of projects that end alike as well."""
+        """Take a view out of the project's hashes; Feast's own takes it from projects that end alike as well."""
         client = self._get_client(config.online_store)
         fields = [_mmh3(f"{table.name}:{feature.name}") for feature in table.features]
         project, version = config.project.encode(), config.entity_key_serialization_version

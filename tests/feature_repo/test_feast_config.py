@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from feature_repo.errors import BadInputError, StoreFormatError
-from feature_repo.feast_config import CONFIG, configuration, hide_secrets, write_configuration
+from feature_repo.errors import BadInputError, StoreFormatError, StoreReadError
+from feature_repo.feast_config import CONFIG, PACKAGED, configuration, hide_secrets, write_configuration
 from feature_repo.feast_store import open_feast
 from feature_repo.serving.database_urls import online_settings, registry_settings
 from feature_repo.store import init_store
@@ -154,3 +154,31 @@ def test_an_unreachable_registry_and_a_wrong_setting_are_told_without_the_passwo
         open_feast(store)
     assert "geheim" not in str(caught.value)
     assert os.environ["PG_PASSWORD"] == "geheim"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["$PG_PASSWORD", "a-password-that-is-written-down", f"{'x' * 50},password=${{PG_PASSWORD}},timeout=20"],
+)
+def test_a_wrong_setting_is_told_without_its_value(store, tmp_path, monkeypatch, setting):
+    monkeypatch.setenv("PG_PASSWORD", "geheim-und-lang-genug")
+    path = tmp_path / "other.yaml"
+    path.write_text(PACKAGED.read_text().replace("online_store:", f"online_store:\n  nonsense: {setting}"))
+    monkeypatch.setenv("FEAST_FS_YAML_FILE_PATH", str(path))
+    with pytest.raises(BadInputError, match="is no Feast configuration: .*nonsense: Extra inputs") as caught:
+        open_feast(store)
+    assert not any(part in str(caught.value) for part in ("geheim", "genug", "written-down", "timeout=20"))
+
+
+def test_passwords_are_hidden_where_no_braces_name_them_and_where_the_store_does_not_answer(
+    store, monkeypatch
+):
+    monkeypatch.setenv("PG_PASSWORD", "geheim")
+    store.files.write(CONFIG, b"password: $PG_PASSWORD")
+    assert hide_secrets(store, "no geheim") == "no ${PG_PASSWORD}"
+
+    def silent(path: str) -> bool:
+        raise StoreReadError("the server does not answer")
+
+    monkeypatch.setattr(store.files, "exists", silent)
+    assert hide_secrets(store, "no geheim") == "no ${PG_PASSWORD}"

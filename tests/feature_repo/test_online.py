@@ -11,6 +11,7 @@ from feature_repo.compaction import compact, gc
 from feature_repo.content import wanted_keys
 from feature_repo.erasure import forget
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.feast_config import PACKAGED
 from feature_repo.feast_import import import_feast
 from feature_repo.feast_store import open_feast
 from feature_repo.feature_table import FeatureTable, QuarantineWarning
@@ -248,6 +249,23 @@ def test_a_forgotten_utterance_leaves_the_online_store_for_good(store, registry)
     secrets = [planted(recipe, text).tobytes() for recipe in POOLED for text in ("hello", "hello again")]
     files = [path for path in Path(store.root).rglob("*") if path.is_file()]
     assert not [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+    materialize(store)
+    assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
+
+
+def test_what_is_forgotten_leaves_the_file_of_an_earlier_configuration(store, tmp_path, monkeypatch):
+    materialize(store)
+    text = PACKAGED.read_text().replace("feast/online.db", "feast/other.db")
+    other = tmp_path / "other.yaml"
+    other.write_text(text)
+    monkeypatch.setenv("FEAST_FS_YAML_FILE_PATH", str(other))
+    materialize(store)
+    forget(store, ["c/1"])
+    secrets = [planted(recipe, "hello").tobytes() for recipe in POOLED]
+    files = [path for path in Path(store.root).rglob("*") if path.is_file()]
+    assert not [path for path in files if any(secret in path.read_bytes() for secret in secrets)]
+    assert lookup(store, "text", ["c/2"])["text"].to_list() == [planted(TEXT, "good bye").tolist()]
+    monkeypatch.delenv("FEAST_FS_YAML_FILE_PATH")
     materialize(store)
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
 
