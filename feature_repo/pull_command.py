@@ -78,15 +78,14 @@ def pull(
     Two views of one slot: [cyan]affectstore pull raw=text_sentence_1a2b3c4d adapted=text_mlp_5e6f7a8b[/cyan]
     """
     from feature_repo.conversations import Dialogues
+    from feature_repo.id_file import ids_in
     from feature_repo.pull import pull as pull_features
     from feature_repo.selection import Selection
     from feature_repo.store import open_store
 
     if output is not None and output.suffix not in _PULL_SUFFIXES:
         raise UnknownNameError("output format", output.suffix, _PULL_SUFFIXES)
-    asked = None
-    if ids is not None:
-        asked = [line.strip() for line in ids.read_text(encoding="utf-8").splitlines() if line.strip()]
+    asked = ids_in(ids) if ids is not None else None
     where = Selection(
         corpora=tuple(corpus or ()),
         splits=tuple(split or ()),

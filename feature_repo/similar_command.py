@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,8 @@ from feature_repo.console import (
     console,
     err,
 )
-from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
+from feature_repo.id_file import ids_in
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,17 +167,17 @@ def _query(ids: list[str] | None, id_file: Path | None, vector: Path | None) -> 
     if ids:
         return ids
     if id_file is not None:
-        try:
-            return [line.strip() for line in id_file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadInputError(f"{id_file} can't be read: {error}") from error
+        return ids_in(id_file)
     import numpy as np  # a tenth of a second; help needs none of it
 
     assert vector is not None
     try:
-        return np.atleast_2d(np.load(vector, allow_pickle=False))
+        found = np.load(vector, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadInputError(f"{vector} is no .npy file of numbers") from error
+    if not isinstance(found, np.ndarray):
+        raise BadInputError(f"{vector} is an archive; a .npy file of one array is wanted")
+    return np.atleast_2d(found)
 
 
 def _found(store: Store, view: str, query: Query, options: dict[str, Any]) -> pl.DataFrame:
@@ -191,12 +193,15 @@ def _found(store: Store, view: str, query: Query, options: dict[str, Any]) -> pl
 
 
 def _save(found: pl.DataFrame, output: Path) -> None:
-    if output.suffix == ".csv":
-        found.write_csv(output)
-    elif output.suffix == ".parquet":
-        found.write_parquet(output)
-    else:
-        found.write_ipc(output)
+    write: dict[str, Callable[[Path], object]] = {
+        ".csv": found.write_csv,
+        ".parquet": found.write_parquet,
+        ".arrow": found.write_ipc,
+    }
+    try:
+        write[output.suffix](output)
+    except OSError as error:
+        raise StoreWriteError(f"cannot write {output}: {error.strerror or error}") from error
 
 
 def _print(found: pl.DataFrame, query: Any, store: Store, view: str) -> None:

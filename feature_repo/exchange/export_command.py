@@ -73,12 +73,13 @@ def export(
     """
     from feature_repo.exchange.exporting import bundle_of, licence_warnings, write_export
     from feature_repo.exchange.registry import format_to_write
+    from feature_repo.id_file import ids_in
     from feature_repo.pull_command import print_coverage
     from feature_repo.selection import Selection
     from feature_repo.store import open_store
 
     kind = format_to_write(output, format_name)
-    asked = ids.read_text(encoding="utf-8").split() if ids is not None else None
+    asked = ids_in(ids) if ids is not None else None
     where = Selection(
         corpora=tuple(corpus or ()),
         splits=tuple(split or ()),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.id_file import ids_in
 from feature_repo.outcome import Features, Outcome
 from feature_repo.recipe import StoredDtype
 
@@ -103,6 +104,11 @@ def named_table(
         raise BadInputError(
             f"array {name!r} has the shape {list(array.shape)}: [n, d] or [n, steps, d] is wanted"
         )
+    for end, told in (("offsets", offsets), ("lengths", lengths)):
+        if told is not None and (told.ndim != 1 or told.dtype.kind not in "iuf"):
+            raise BadInputError(
+                f"array '{name}_{end}' is {told.dtype} {list(told.shape)}, not a list of numbers"
+            )
     rows = len(offsets) - 1 if offsets is not None else len(array)
     if rows != len(ids):
         raise BadInputError(f"array {name!r} has {rows:,} rows, and there are {len(ids):,} ids")
@@ -172,7 +178,7 @@ def ids_of(arrays: Mapping[str, Array], named: str, path: Path) -> list[str]:
         BadInputError: there are none.
     """
     if named and named not in arrays and Path(named).is_file():
-        return Path(named).read_text("utf-8").splitlines()
+        return ids_in(Path(named))
     names = [named] if named else [name for name in ID_NAMES if name in arrays]
     if not names or names[0] not in arrays:
         raise BadInputError(

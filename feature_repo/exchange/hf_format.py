@@ -28,6 +28,7 @@ from feature_repo.exchange.foreign import (
 )
 from feature_repo.exchange.format import Format
 from feature_repo.exchange.registry import register_format
+from feature_repo.id_file import ids_in
 from feature_repo.outcome import Fault, Outcome
 from feature_repo.steps import Steps
 
@@ -107,7 +108,7 @@ class HuggingFaceFormat(Format):
         names = list(asked.arrays) or _only(columns, path)
         known = [asked.ids] if asked.ids else [name for name in ID_NAMES if name in columns]
         if asked.ids and asked.ids not in columns and Path(asked.ids).is_file():
-            ids = Path(asked.ids).read_text("utf-8").splitlines()
+            ids = ids_in(Path(asked.ids))
         elif not known or known[0] not in columns:
             raise UnknownNameError(f"column of ids of {path}", asked.ids or ID_NAMES[0], columns)
         else:

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from feature_repo.commands import add_commands
-from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.fill import fill
 from feature_repo.outcome import Features
 from feature_repo.recipe import Recipe
@@ -159,3 +159,11 @@ def test_what_cannot_be_looked_for_is_told(app, store, tmp_path):
         app, "similar", "text", "--id", "c/a", "--at-least", 1, "--emotion", "joy"
     )
     assert "nothing was found" in run(app, "similar", "text", "--id", "c/c", "--at-least", 0.99)
+
+
+def test_an_archive_of_vectors_and_a_folder_that_is_not_there_are_told(app, store, tmp_path):
+    np.savez(tmp_path / "many.npz", a=np.ones((1, 2)))
+    with pytest.raises(BadInputError, match="many.npz is an archive"):
+        run(app, "similar", "text", "--vector", tmp_path / "many.npz")
+    with pytest.raises(StoreWriteError, match="none.*No such file"):
+        run(app, "similar", "text", "--id", "c/a", "-o", tmp_path / "none" / "x.csv")

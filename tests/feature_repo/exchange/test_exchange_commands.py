@@ -104,7 +104,9 @@ def test_selections_and_texts_are_the_user_s_choice(store, tmp_path):
     run("export", "text", "--ids", "ids.txt", "-o", "x.npz")
     with np.load("x.npz") as arrays:
         assert arrays["ids"].tolist() == ["c/d1_u0", "c/d0_u0"]
-    (tmp_path / "none.txt").write_text("")
+    (tmp_path / "none.txt").write_text("\n")
+    with pytest.raises(BadInputError, match="missing.txt can't be read: .*one id a line"):
+        run("export", "text", "--ids", "missing.txt", "-o", "none.npz")
     with pytest.raises(BadInputError, match="no utterance was chosen"):
         run("export", "text", "--ids", "none.txt", "-o", "none.npz")
     assert not (tmp_path / "none.npz").exists()

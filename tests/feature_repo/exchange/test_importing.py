@@ -260,6 +260,11 @@ def test_ids_by_pattern_and_by_a_mapping(store, tmp_path):
         ),
         ({"ids": np.array(IDS), "a": padded(), "a_lengths": np.array([1])}, {}, "1 entries for 6 rows"),
         ({"ids": np.array(IDS), "a": padded(), "a_lengths": np.array([-1] * 6)}, {}, "below zero"),
+        (
+            {"ids": np.array(IDS), "a": padded(), "a_lengths": np.ones((6, 1), int)},
+            {},
+            "not a list of numbers",
+        ),
         ({"ids": VECTORS, "a": VECTORS}, {"arrays": ("a",)}, "not a list of names"),
         ({"ids": np.array(IDS), "a": VECTORS.astype(complex)}, {"arrays": ("a",)}, "complex"),
     ],
