@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -196,9 +197,8 @@ def _is_awaited(block: Block, awaited: Collection[tuple[str, str]]) -> bool:
 
 
 def _is_of_ray(error: Exception) -> bool:
-    from ray.exceptions import RayError  # imported by then, unless it was something else that failed
-
-    return isinstance(error, RayError)
+    known = sys.modules.get("ray.exceptions")  # imported by then, if it is
+    return known is not None and isinstance(error, known.RayError)
 
 
 def _first_line(error: Exception) -> str:

@@ -161,7 +161,11 @@ def write_export(
             # A folder is not replaced in one step: the older one is set aside until the new one has its name.
             aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             path.replace(aside)
-            staged.replace(path)
+            try:
+                staged.replace(path)
+            except BaseException:
+                aside.replace(path)
+                raise
             shutil.rmtree(aside)
         else:
             staged.replace(path)

@@ -2,12 +2,13 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from feature_repo.errors import BadInputError, UnknownNameError
+from feature_repo.errors import BadInputError, StoreWriteError, UnknownNameError
 from feature_repo.exchange.exporting import LICENCES, bundle_of, licence_warnings, write_export
 from feature_repo.exchange.registry import format_named, format_names, format_to_read, format_to_write
 from feature_repo.steps import Steps
@@ -213,6 +214,25 @@ def test_a_folder_of_something_else_is_not_overwritten(store, tmp_path):
     with pytest.raises(BadInputError, match="holds something else"):
         export(store, "hf", tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_folder_that_can_not_be_replaced_is_as_it_was(store, tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    export(store, "hf", path, [TEXT.view])
+    before = {each.name: each.read_bytes() for each in path.iterdir()}
+    replace = Path.replace
+
+    def refusing(self, target):
+        if Path(target) == path:  # the first time alone: the older one is to come back
+            monkeypatch.setattr(Path, "replace", replace)
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refusing)
+    with pytest.raises(StoreWriteError, match="No space left"):
+        export(store, "hf", path, [TEXT.view])
+    assert {each.name: each.read_bytes() for each in path.iterdir()} == before
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
 
 
 def test_no_path_of_this_machine_leaves_it(tmp_path):
