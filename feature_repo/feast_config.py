@@ -6,6 +6,7 @@ same databases. ``FEAST_FS_YAML_FILE_PATH`` overrules it; without either, two SQ
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_repo.errors import AffectStoreError, BadInputError, StoreFormatError
+from feature_repo.recipe import digest
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -28,6 +30,7 @@ _PROJECT = "affectstore"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 _FILLED_IN = re.compile(r"\$\{?([A-Za-z_]\w*)")  # without braces too, where the variable is set
 _SECRET = re.compile(r"PASSW|SECRET|TOKEN|_PW", re.IGNORECASE)
+_PASSWORD = re.compile(r"password[=:][^,\n]*")
 _HEADER = """\
 # Written by `affectstore feast-config`. Passwords stand in the environment's variables that are named here.
 # For the plain Feast commands: cd feature_repo, export AFFECTSTORE_ROOT=<the store> FEAST_FS_YAML_FILE_PATH=<this file>
@@ -95,6 +98,20 @@ def filled_in(store: Store, text: str, where: str) -> dict[str, object]:
     filled = _expanded(raw, values)
     assert isinstance(filled, dict)
     return filled
+
+
+def online_identity(store: Store) -> str:
+    """Which online store the configuration names, as 16 hexadecimal digits: another one was not loaded with this one.
+
+    Raises:
+        BadInputError: the configuration is unreadable.
+    """
+    import yaml  # the base installation lacks it
+
+    # As it is written: neither a moved root nor a new password makes it another.
+    raw = yaml.safe_load(configuration_text(store))
+    named = yaml.safe_dump([raw.get("project"), raw.get("online_store")], width=math.inf)
+    return digest(_PASSWORD.sub("", named))[:16]
 
 
 def hide_secrets(store: Store, message: object) -> str:

@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 _FOLDER = f"{FEAST}/loaded"
 
 
-def loaded_parts(store: Store, view: str) -> frozenset[str]:
-    """Names of the view's parts that were loaded; none when nothing is known."""
+def loaded_parts(store: Store, view: str, online: str) -> frozenset[str]:
+    """Names of the view's parts that were loaded; none when nothing is known, or the note is of another online store.
+
+    Args:
+        store: the store.
+        view: the view.
+        online: which online store is meant, see :func:`feature_repo.feast_config.online_identity`.
+    """
     try:
-        return frozenset(json.loads(store.files.read(_path(view)))["parts"])
+        noted = json.loads(store.files.read(_path(view)))
+        return frozenset(noted["parts"] if noted["online"] == online else ())
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return frozenset()  # everything is loaded again, which is slow and right
 
 
-def save_loaded_parts(store: Store, view: str, parts: Collection[str]) -> None:
-    """Say that exactly these parts are in the online store."""
-    store.files.write(_path(view), json.dumps({"parts": sorted(parts)}).encode())
+def save_loaded_parts(store: Store, view: str, parts: Collection[str], online: str) -> None:
+    """Say that exactly these parts are in the online store of this identity."""
+    store.files.write(_path(view), json.dumps({"online": online, "parts": sorted(parts)}).encode())
 
 
 def remove_all_but(store: Store, views: Collection[str]) -> None:

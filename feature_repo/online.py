@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from feature_repo.errors import AffectStoreError, BadInputError, StoreReadError, UnknownNameError
-from feature_repo.feast_config import ONLINE_FILE, hide_secrets
+from feature_repo.feast_config import ONLINE_FILE, hide_secrets, online_identity
 from feature_repo.feast_objects import common_key, is_served, make_readable, service_views
 from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
 from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
@@ -72,7 +72,8 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
             feast.provider.online_store.update(feast.config, [], [registered], [], [], partial=True)
     # Without an interval the online table is new and empty, whatever was noted for an earlier one.
     first = full or lost or not registered.materialization_intervals
-    known = frozenset() if first else loaded_parts(store, view)
+    online = online_identity(store)
+    known = frozenset() if first else loaded_parts(store, view, online)
     # Of one moment: a part that a compaction merges meanwhile must not count as loaded without its rows.
     history = table.history()
     parts = frozenset(history["part"].unique())
@@ -86,7 +87,7 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     if loaded or first:
         _load_range(store, feast, table, earliest, max(now, newest) + timedelta(seconds=1))
         backend.note(view)
-    save_loaded_parts(store, view, known | parts)
+    save_loaded_parts(store, view, known | parts, online)
     return loaded
 
 

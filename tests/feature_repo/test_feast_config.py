@@ -7,7 +7,14 @@ import pytest
 import yaml
 
 from feature_repo.errors import BadInputError, StoreFormatError, StoreReadError
-from feature_repo.feast_config import CONFIG, PACKAGED, configuration, hide_secrets, write_configuration
+from feature_repo.feast_config import (
+    CONFIG,
+    PACKAGED,
+    configuration,
+    hide_secrets,
+    online_identity,
+    write_configuration,
+)
 from feature_repo.feast_store import open_feast
 from feature_repo.serving.database_urls import online_settings, registry_settings
 from feature_repo.store import init_store
@@ -126,6 +133,28 @@ def test_stores_that_share_a_database_have_projects_of_their_own_that_stay(store
     assert project(store) == "merc"
     with pytest.raises(BadInputError, match="'Merc-1' is no project"):
         write_configuration(store, project="Merc-1")
+
+
+def test_an_online_store_is_the_same_under_another_password_and_no_other_is(store, tmp_path, monkeypatch):
+    path = tmp_path / "named.yaml"
+    monkeypatch.setenv("FEAST_FS_YAML_FILE_PATH", str(path))
+
+    def identity(project: str, online: dict[str, object]) -> str:
+        path.write_text(yaml.safe_dump({"project": project, "online_store": online}))
+        return online_identity(store)
+
+    redis = {"type": "redis", "connection_string": "cache:6379,db=0,password=one,socket_timeout=20"}
+    postgres = {"type": "postgres", "host": "db", "password": "one", "user": "me"}
+    for settings in (redis, postgres):
+        before = identity("merc", settings)
+        text = path.read_text().replace("one", "another")
+        path.write_text(text)
+        assert online_identity(store) == before
+        assert identity("other", settings) != before
+    assert identity("merc", redis) != identity("merc", postgres)
+    assert identity("merc", redis) != identity(
+        "merc", {**redis, "connection_string": redis["connection_string"].replace("db=0", "db=1")}
+    )
 
 
 def test_on_an_object_store_both_databases_must_be_named(tmp_path):

@@ -253,6 +253,18 @@ def test_a_forgotten_utterance_leaves_the_online_store_for_good(store, registry)
     assert looked_up(store, ["c/1", "c/2"]) == expected([None, "good bye"])
 
 
+def test_an_online_store_is_loaded_with_what_another_one_got_meanwhile(store, tmp_path, monkeypatch):
+    materialize(store)
+    other = tmp_path / "other.yaml"
+    other.write_text(PACKAGED.read_text().replace("feast/online.db", "feast/other.db"))
+    monkeypatch.setenv("FEAST_FS_YAML_FILE_PATH", str(other))
+    write(store, {**TEXTS, "c/1": "hello again"})
+    materialize(store)
+    monkeypatch.delenv("FEAST_FS_YAML_FILE_PATH")
+    materialize(store)
+    assert looked_up(store, ["c/1"]) == expected(["hello again"])
+
+
 def test_what_is_forgotten_leaves_the_file_of_an_earlier_configuration(store, tmp_path, monkeypatch):
     materialize(store)
     text = PACKAGED.read_text().replace("feast/online.db", "feast/other.db")
