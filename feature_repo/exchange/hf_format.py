@@ -215,8 +215,9 @@ def _columns(path: Path) -> dict[str, pa.ChunkedArray]:
 
 
 def _one(path: Path) -> pa.Table:
-    if path.suffix == ".parquet":
-        return pq.read_table(path)
+    with path.open("rb") as source:
+        if source.read(len(_PARQUET)) == _PARQUET:
+            return pq.ParquetFile(source).read()
     with pa.memory_map(str(path)) as source:
         try:
             return pa.ipc.open_file(source).read_all()

@@ -111,7 +111,7 @@ def test_rows_that_a_mask_leaves_out_are_no_rows(store, tmp_path):
     assert (done.rows, done.report.computed, done.lacking) == (5, 5, 3)
 
 
-@pytest.mark.parametrize("kind", ["parquet", "arrow", "saved", "folder"])
+@pytest.mark.parametrize("kind", ["parquet", "pq", "arrow", "saved", "folder"])
 def test_columns_of_datasets_and_of_their_files(store, tmp_path, kind):
     from datasets import Dataset
 
@@ -128,8 +128,8 @@ def test_columns_of_datasets_and_of_their_files(store, tmp_path, kind):
         ]
     )
     made = Dataset(pa.table(data, schema=schema))
-    path = tmp_path / {"parquet": "x.parquet", "arrow": "x.arrow"}.get(kind, "x")
-    if kind == "parquet":
+    path = tmp_path / {"parquet": "x.parquet", "pq": "x.pq", "arrow": "x.arrow"}.get(kind, "x")
+    if kind in ("parquet", "pq"):
         made.to_parquet(str(path))
     elif kind == "arrow":
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
