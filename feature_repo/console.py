@@ -90,7 +90,7 @@ PartOption = Annotated[
     list[str] | None,
     typer.Option(
         "--part",
-        help="Only this part of a split that [cyan]affectstore split[/cyan] saved, such as [cyan]audio-text/test[/cyan].",
+        help="Only this part of a split that [cyan]affectstore split[/cyan] saved: [cyan]audio-text/test[/cyan].",
         show_default=False,
     ),
 ]

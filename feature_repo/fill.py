@@ -29,7 +29,7 @@ from feature_repo.store import Store
 Compute = Callable[[Mapping[str, Sequence[str]]], Generator[tuple[str, str, Outcome], None, None]]
 
 FLUSH_SECONDS = 30.0
-FLUSH_ROWS = 65_536  # of short vectors: each takes a kilobyte of memory before it is Arrow, however few its numbers
+FLUSH_ROWS = 65_536  # a row takes a kilobyte of memory before it is Arrow, however few its numbers
 _ATTEMPTS = 100  # at copying forward; each after the first has one damaged part less to read
 
 
