@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from feature_repo.feast_config import FEAST
+from feature_repo.recipe import digest
 
 if TYPE_CHECKING:
     from feature_repo.store import Store
@@ -36,6 +37,11 @@ def loaded_parts(store: Store, view: str, online: str) -> frozenset[str]:
 def save_loaded_parts(store: Store, view: str, parts: Collection[str], online: str) -> None:
     """Say that exactly these parts are in the online store of this identity."""
     store.files.write(_path(view), json.dumps({"online": online, "parts": sorted(parts)}).encode())
+
+
+def parts_mark(parts: Collection[str]) -> str:
+    """What an online store keeps of the parts that were loaded, to tell whether it lost the last ones: 16 digits."""
+    return digest(sorted(parts))[:16]
 
 
 def remove_all_but(store: Store, views: Collection[str]) -> None:

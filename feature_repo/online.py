@@ -15,7 +15,7 @@ from feature_repo.errors import AffectStoreError, BadInputError, StoreReadError,
 from feature_repo.feast_config import ONLINE_FILE, hide_secrets, online_identity
 from feature_repo.feast_objects import common_key, is_served, make_readable, service_views
 from feature_repo.feast_store import is_in_sqlite, online_path, open_feast
-from feature_repo.loaded_parts import loaded_parts, save_loaded_parts
+from feature_repo.loaded_parts import loaded_parts, parts_mark, save_loaded_parts
 from feature_repo.part import feature_columns, key_column, part_schema, superseded_by
 from feature_repo.registry import open_registered
 from feature_repo.serving.online_backend import online_backend
@@ -64,16 +64,17 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     table = store.table(view)
     make_readable(table)
     registered = feast.get_feature_view(view)
+    online = online_identity(store)
+    noted = loaded_parts(store, view, online)
     with _told_of(store, f"the online store could not be asked for {view}"):
         backend = online_backend(feast)
-        lost = not backend.holds(view)
+        lost = not backend.holds(view) or bool(noted and not backend.is_at(view, parts_mark(noted)))
         if lost:  # of which Feast's registry knows nothing
             registered = _unloaded(feast, registered)
             feast.provider.online_store.update(feast.config, [], [registered], [], [], partial=True)
     # Without an interval the online table is new and empty, whatever was noted for an earlier one.
     first = full or lost or not registered.materialization_intervals
-    online = online_identity(store)
-    known = frozenset() if first else loaded_parts(store, view, online)
+    known = frozenset() if first else noted
     # Of one moment: a part that a compaction merges meanwhile must not count as loaded without its rows.
     history = table.history()
     parts = frozenset(history["part"].unique())
@@ -86,7 +87,8 @@ def _load(store: Store, feast: FeatureStore, view: str, full: bool) -> int:
     loaded = table.index().filter(pl.col("created_timestamp") >= earliest).height
     if loaded or first:
         _load_range(store, feast, table, earliest, max(now, newest) + timedelta(seconds=1))
-        backend.note(view)
+    with _told_of(store, f"the online store could not be told of {view}"):
+        backend.note(view, parts_mark(known | parts))
     save_loaded_parts(store, view, known | parts, online)
     return loaded
 

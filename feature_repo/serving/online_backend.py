@@ -21,8 +21,11 @@ class OnlineBackend(Protocol):
     def holds(self, view: str) -> bool:
         """Whether the view was loaded and is still there: a database may have been lost since."""
 
-    def note(self, view: str) -> None:
-        """Tell that the view is loaded, where the database itself doesn't."""
+    def note(self, view: str, mark: str) -> None:
+        """Tell that the view is loaded, and with what, where the database itself doesn't."""
+
+    def is_at(self, view: str, mark: str) -> bool:
+        """Whether nothing was lost since this was noted: a database may come back as it was before."""
 
     def erase(self, utterance_ids: Sequence[str], only: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Delete rows for good.
@@ -63,8 +66,12 @@ class SqliteBackend:
         """Whether the file is there and has the view's table."""
         return self.path.exists() and has_table(self.path, f"{self.feast.project}_{view}")
 
-    def note(self, view: str) -> None:
+    def note(self, view: str, mark: str) -> None:
         """Nothing: the table tells."""
+
+    def is_at(self, view: str, mark: str) -> bool:
+        """Taken for granted: what was committed stays."""
+        return True
 
     def erase(self, utterance_ids: Sequence[str], only: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Delete the rows and vacuum the file."""
@@ -92,8 +99,12 @@ class OtherBackend:
         """Taken for granted."""
         return True
 
-    def note(self, view: str) -> None:
+    def note(self, view: str, mark: str) -> None:
         """Nothing is noted."""
+
+    def is_at(self, view: str, mark: str) -> bool:
+        """Taken for granted."""
+        return True
 
     def erase(self, utterance_ids: Sequence[str], only: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Overwrite with nulls."""

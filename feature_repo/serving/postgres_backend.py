@@ -33,8 +33,12 @@ class PostgresBackend:
         """Whether the view's table is there."""
         return f"{self.feast.project}_{view}" in self._existing()
 
-    def note(self, view: str) -> None:
+    def note(self, view: str, mark: str) -> None:
         """Nothing: the table tells."""
+
+    def is_at(self, view: str, mark: str) -> bool:
+        """Taken for granted: what was committed stays."""
+        return True
 
     def erase(self, utterance_ids: Sequence[str], only: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Delete the rows and write the tables that held them anew."""

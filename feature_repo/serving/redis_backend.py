@@ -2,7 +2,7 @@
 
 Feast keeps one hash for each entity and project, with a field for each feature of each view. A Redis that lost its
 data, or was emptied, answers "absent" to every question; so a hash of our own tells which views were loaded, and is
-lost with them.
+lost with them, as far as they are.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from feast.infra.online_stores.helpers import _mmh3, _redis_key
@@ -37,9 +36,13 @@ class RedisBackend:
         """Whether the view is noted as loaded."""
         return bool(self.client.hexists(self._loaded, view))
 
-    def note(self, view: str) -> None:
-        """Note that the view is loaded."""
-        self.client.hset(self._loaded, view, datetime.now(UTC).isoformat(timespec="seconds"))
+    def note(self, view: str, mark: str) -> None:
+        """Note that the view is loaded, and with what."""
+        self.client.hset(self._loaded, view, mark)
+
+    def is_at(self, view: str, mark: str) -> bool:
+        """Whether this was the last note: a Redis that was killed comes back as its files tell, older than it was."""
+        return bool(self.client.hget(self._loaded, view) == mark.encode())
 
     def erase(self, utterance_ids: Sequence[str], only: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         """Delete the entities' hashes, and from others' the fields of one view; Redis's files are written anew."""

@@ -161,6 +161,20 @@ def test_a_redis_that_lost_everything_is_an_error_not_absent_and_is_loaded_again
     assert lookup(store, "text", ["c/1"])["text"].to_list() == [planted(TEXT, "hello").tolist()]
 
 
+@pytest.mark.parametrize("server", ["redis"], indirect=True)
+def test_a_redis_that_comes_back_without_the_last_rows_is_loaded_again(store, server):
+    materialize(store)
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("appendonly", "no")  # from now on nothing is written down
+    write(store, {**TEXTS, "c/1": "hello again"})
+    assert materialize(store, ["text"]).rows == {TEXT.view: 1}
+    server.kill()
+    server.restart()
+    assert materialize(store, ["text"]).rows == {TEXT.view: 4}
+    assert lookup(store, "text", ["c/1"])["text"].to_list() == [planted(TEXT, "hello again").tolist()]
+    assert materialize(store, ["text"]).rows == {TEXT.view: 0}
+
+
 def test_another_online_store_is_filled_though_the_registry_says_that_all_is_loaded(
     tmp_path, redis_server, postgres_server, monkeypatch
 ):
