@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import click
 from feast import FileSource, RepoConfig
 from feast.infra.offline_stores import ibis as feast_ibis
 from feast.infra.offline_stores.duckdb import (
@@ -23,10 +24,11 @@ from feast.infra.offline_stores.duckdb import (
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob
 
-from feature_repo.errors import StoreReadError
+from feature_repo.errors import BadInputError, StoreReadError
 from feature_repo.object_store import open_filesystem
 from feature_repo.part import is_part
 from feature_repo.remote_errors import is_failure, reason_of
+from feature_repo.serving.plain_commands import check_plain_command
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,7 +47,18 @@ class PartsOfflineStoreConfig(DuckDBOfflineStoreConfig):
 
 
 class PartsOfflineStore(DuckDBOfflineStore):
-    """DuckDB over feature tables on a local disk or an object store."""
+    """DuckDB over feature tables on a local disk or an object store.
+
+    Raises:
+        click.ClickException: plain ``feast serve_offline`` was told to open it to others without protection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            check_plain_command("serve_offline")
+        except BadInputError as error:
+            raise click.ClickException(str(error)) from error
 
     @staticmethod
     def pull_latest_from_table_or_query(*arguments: Any, **options: Any) -> RetrievalJob:

@@ -1,4 +1,4 @@
-"""Plain ``feast serve`` on an open address ends before it answers, and says what it wants."""
+"""Plain ``feast serve`` and ``serve_offline`` on an open address end before they answer, and say what they want."""
 
 from pathlib import Path
 
@@ -25,6 +25,9 @@ class _EndedError(Exception):
 def started(tmp_path, monkeypatch):
     """What happens when a Feast command starts its server: the exit code, or None when it goes on."""
     import_feast()
+    from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
+
+    from feature_repo.feast_offline import PartsOfflineStoreConfig
 
     def ended(code: int) -> None:
         raise _EndedError(code)
@@ -38,7 +41,10 @@ def started(tmp_path, monkeypatch):
         context.params = {"host": host, "tls_cert_path": cert, "tls_key_path": key}
         try:
             with context:
-                load_artifacts(None)
+                if command == "serve_offline":
+                    get_offline_store_from_config(PartsOfflineStoreConfig())  # as Feast's server does first
+                else:
+                    load_artifacts(None)
         except _EndedError as error:
             return int(error.args[0])
         return None
@@ -56,6 +62,16 @@ def test_an_open_address_ends_the_server_and_loopback_does_not(started, tmp_path
     assert started("serve", "0.0.0.0", more=OIDC) == 4
     assert started("serve", "0.0.0.0", str(pem), str(pem), OIDC) is None
     assert started("ui", "0.0.0.0") is None
+
+
+def test_an_open_address_ends_the_offline_server_and_loopback_does_not(started, tmp_path):
+    pem = tmp_path / "file.pem"
+    pem.write_text("")
+    assert started("serve_offline", "127.0.0.1") is None
+    for refused in ({}, {"cert": str(pem), "key": str(pem)}, {"more": OIDC}):
+        with pytest.raises(click.ClickException, match=r"0\.0\.0\.0 can be reached from other machines"):
+            started("serve_offline", "0.0.0.0", **refused)
+    assert started("serve_offline", "0.0.0.0", str(pem), str(pem), OIDC) is None
 
 
 def test_without_a_feast_command_nothing_is_asked():
