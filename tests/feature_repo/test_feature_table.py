@@ -213,7 +213,7 @@ def test_a_read_that_breaks_off_once_is_not_taken_for_damage(table, monkeypatch)
             raise OSError(errno.EIO, "Input/output error")
 
     opened = FileLayer.open
-    monkeypatch.setattr(FileLayer, "open", lambda self, path: Broken(opened(self, path)))
+    monkeypatch.setattr(FileLayer, "open", lambda self, *rest: Broken(opened(self, *rest)))
     with pytest.raises(StoreReadError, match="a second look found it whole"):
         table.read_part(name)
     monkeypatch.undo()
