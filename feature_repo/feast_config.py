@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import string
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,6 +162,9 @@ def write_configuration(
     # The environment's configuration is another one, which nobody asked us to change.
     text = store.files.read(CONFIG).decode() if store.files.exists(CONFIG) else PACKAGED.read_text("utf-8")
     settings = yaml.safe_load(text)
+    if client_id and not oidc:
+        raise BadInputError("a client id is one of an issuer's: give --oidc DISCOVERY_URL too")
+    before = (settings["online_store"], settings["project"])
     if online is not None:
         settings["online_store"] = online_settings(online)
     if registry is not None:
@@ -179,6 +183,12 @@ def write_configuration(
         raise StoreFormatError(
             f"{store.root} is not on a local disk, where SQLite's files would have to be: give both --online and "
             "--registry"
+        )
+    if before != (settings["online_store"], settings["project"]) and before[0].get("type") != "sqlite":
+        warnings.warn(
+            "what was loaded into the online store that was used until now stays there, out of reach of `forget` and "
+            "`drop`: voices and faces are biometric data, so empty it",
+            stacklevel=2,
         )
     store.files.write(CONFIG, (_HEADER + yaml.safe_dump(settings, sort_keys=False, width=200)).encode())
     return store.files.url(CONFIG)

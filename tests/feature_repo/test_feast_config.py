@@ -1,6 +1,7 @@
 """Which databases a store's Feast side uses, and that no password is written down or told."""
 
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -129,10 +130,26 @@ def test_stores_that_share_a_database_have_projects_of_their_own_that_stay(store
     settings = yaml.safe_load(store.files.read(CONFIG))
     assert "auth" not in settings
     assert settings["online_store"]["connection_string"].startswith("cache:6379")
-    write_configuration(store, project="merc")
+    with pytest.warns(UserWarning, match="out of reach of `forget`"):
+        write_configuration(store, project="merc")
     assert project(store) == "merc"
     with pytest.raises(BadInputError, match="'Merc-1' is no project"):
         write_configuration(store, project="Merc-1")
+
+
+def test_what_stays_in_an_earlier_database_is_told_and_nothing_where_nothing_moves(store):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        write_configuration(store, online="redis://cache")  # SQLite's file is the store's own
+        write_configuration(store, online="redis://cache", oidc="https://issuer.example/openid")
+    with pytest.warns(UserWarning, match="so empty it"):
+        write_configuration(store, online="postgresql://me@db/features")
+
+
+def test_a_client_without_its_issuer_is_refused(store):
+    with pytest.raises(BadInputError, match="give --oidc"):
+        write_configuration(store, client_id="merc")
+    assert not store.files.exists(CONFIG)
 
 
 def test_an_online_store_is_the_same_under_another_password_and_no_other_is(store, tmp_path, monkeypatch):
