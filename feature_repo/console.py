@@ -1,6 +1,7 @@
 """The command line's consoles, its tables, and the options that several commands share."""
 
 import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import rich.table
@@ -84,6 +85,12 @@ SelectionOption = Annotated[
         "--selection",
         help="Only the utterances of this saved selection, see [cyan]affectstore select[/cyan].",
         show_default=False,
+    ),
+]
+IdsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
     ),
 ]
 PartOption = Annotated[

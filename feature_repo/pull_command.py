@@ -10,6 +10,7 @@ import typer
 from feature_repo.console import (
     CorpusOption,
     EmotionOption,
+    IdsOption,
     JoinOption,
     PartOption,
     ProfileOption,
@@ -48,12 +49,7 @@ def pull(
     speaker: SpeakerOption = None,
     selection: SelectionOption = None,
     part: PartOption = None,
-    ids: Annotated[
-        Path | None,
-        typer.Option(
-            "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
-        ),
-    ] = None,
+    ids: IdsOption = None,
     verdict: VerdictOption = None,
     by: Annotated[
         Literal["utterance", "dialogue"],
@@ -86,14 +82,7 @@ def pull(
     if output is not None and output.suffix not in _PULL_SUFFIXES:
         raise UnknownNameError("output format", output.suffix, _PULL_SUFFIXES)
     asked = ids_in(ids) if ids is not None else None
-    where = Selection(
-        corpora=tuple(corpus or ()),
-        splits=tuple(split or ()),
-        emotions=tuple(emotion or ()),
-        speakers=tuple(speaker or ()),
-        selections=tuple(selection or ()),
-        parts=tuple(part or ()),
-    )
+    where = Selection.of_options(corpus, split, emotion, speaker, selection, part)
     found = pull_features(
         open_store(root),
         slots,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,26 @@ class Selection:
         if isinstance(where, str):
             return cls(parts=(where,)) if _PART_MARK in where else cls(selections=(where,))
         return where
+
+    @classmethod
+    def of_options(
+        cls,
+        corpora: Sequence[str] | None,
+        splits: Sequence[str] | None,
+        emotions: Sequence[str] | None,
+        speakers: Sequence[str] | None,
+        selections: Sequence[str] | None,
+        parts: Sequence[str] | None,
+    ) -> Selection:
+        """The selection of a command's options, None where one was not given."""
+        return cls(
+            corpora=tuple(corpora or ()),
+            splits=tuple(splits or ()),
+            emotions=tuple(emotions or ()),
+            speakers=tuple(speakers or ()),
+            selections=tuple(selections or ()),
+            parts=tuple(parts or ()),
+        )
 
     def rows(self, manifest: pl.DataFrame, store: Store | None = None) -> pl.Series:
         """Numbers of the manifest's rows that are meant, ascending, as UInt32.

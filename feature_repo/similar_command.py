@@ -121,14 +121,7 @@ def similar(
     query = _query(ids, id_file, vector)
     store = open_store(root)
     chosen = pooled_view(store, view, profile)
-    where = Selection(
-        corpora=tuple(corpus or ()),
-        splits=tuple(split or ()),
-        emotions=tuple(emotion or ()),
-        speakers=tuple(speaker or ()),
-        selections=tuple(selection or ()),
-        parts=tuple(part or ()),
-    )
+    where = Selection.of_options(corpus, split, emotion, speaker, selection, part)
     found = _found(
         store,
         chosen,

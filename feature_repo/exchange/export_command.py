@@ -10,6 +10,7 @@ import typer
 from feature_repo.console import (
     CorpusOption,
     EmotionOption,
+    IdsOption,
     JoinOption,
     PartOption,
     ProfileOption,
@@ -49,12 +50,7 @@ def export(
     speaker: SpeakerOption = None,
     selection: SelectionOption = None,
     part: PartOption = None,
-    ids: Annotated[
-        Path | None,
-        typer.Option(
-            "--ids", help="Only the ids in this text file, one a line, in its order.", show_default=False
-        ),
-    ] = None,
+    ids: IdsOption = None,
     verdict: VerdictOption = None,
     join: JoinOption = "outer",
     labels: SchemeOption = "seven",
@@ -80,14 +76,7 @@ def export(
 
     kind = format_to_write(output, format_name)
     asked = ids_in(ids) if ids is not None else None
-    where = Selection(
-        corpora=tuple(corpus or ()),
-        splits=tuple(split or ()),
-        emotions=tuple(emotion or ()),
-        speakers=tuple(speaker or ()),
-        selections=tuple(selection or ()),
-        parts=tuple(part or ()),
-    )
+    where = Selection.of_options(corpus, split, emotion, speaker, selection, part)
     bundle, pulled = bundle_of(
         open_store(root),
         slots,
