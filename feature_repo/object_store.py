@@ -104,15 +104,17 @@ def abort_uploads(fs: fsspec.AbstractFileSystem, folder: str, grace_s: float) ->
     """
     if "s3" not in fs.protocol:
         return 0
-    bucket, _, prefix = folder.partition("/")
+    bucket, _, folder = folder.partition("/")
+    below = {"Prefix": f"{folder}/"} if folder else {}  # the store may be a whole bucket
     now = datetime.datetime.now(datetime.UTC)
     aborted = 0
     marker: dict[str, str] = {}
     with contextlib.suppress(OSError):
         while True:
-            page = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{prefix}/", **marker)
+            page = fs.call_s3("list_multipart_uploads", Bucket=bucket, **below, **marker)
             for upload in page.get("Uploads") or ():
-                if (now - upload["Initiated"]).total_seconds() >= grace_s:
+                # Swift rounds the time up to the next second: what is from the future is new.
+                if max(0.0, (now - upload["Initiated"]).total_seconds()) >= grace_s:
                     fs.call_s3(
                         "abort_multipart_upload",
                         Bucket=bucket,

@@ -84,6 +84,7 @@ def test_what_a_killed_upload_left_is_invisible_and_freed_after_the_grace_time(s
     assert files.abort_uploads(0) == 1
     left = client.list_multipart_uploads(Bucket=s3.name).get("Uploads", [])
     assert [upload["UploadId"] for upload in left] == [elsewhere["UploadId"]]
+    assert FileLayer(f"s3://{s3.name}").abort_uploads(0) == 1  # a store that is the whole bucket
 
 
 @pytest.mark.parametrize("act", [FileLayer.read, FileLayer.list_files, FileLayer.size])
