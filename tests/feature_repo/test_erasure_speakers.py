@@ -112,6 +112,7 @@ def test_an_older_row_is_not_copied_forward_from_what_is_forgotten_meanwhile(fol
     assert history(store, REFERENCE) == {"bob"}
 
 
+@pytest.mark.long
 def test_a_kill_anywhere_in_it_is_mended_by_forgetting_again(folder):
     origin = folder / "origin"
     make(origin)

@@ -100,6 +100,7 @@ def test_apply_without_a_root_changes_nothing_in_a_registry_that_it_can_reach(st
     assert registered(store) == before
 
 
+@pytest.mark.long
 def test_what_plain_feast_loads_a_plain_server_answers_over_http(store):
     done = feast(store.root, "materialize-incremental", datetime.now(UTC).isoformat())
     assert done.returncode == 0, done.stderr

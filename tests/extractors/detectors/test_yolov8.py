@@ -56,6 +56,7 @@ def noise(seed=0, shape=(120, 200, 3)):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
+@pytest.mark.long
 def test_the_real_weights_agree_with_yunet_on_which_frames_have_a_face(tflite, samples):
     yunet = create_detector("yunet", str(samples / YUNET))
     yunet.load("cpu")
